@@ -1,0 +1,53 @@
+"""``harness doctor``: what this machine can do, and how to get what it lacks."""
+
+import json
+import subprocess
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from harness.run.capabilities import Capability
+from harness.sandbox import check, launch, python_module
+
+EXIT_LACKING = 4
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command("doctor", epilog="Example: harness doctor")(doctor)
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="print the findings as JSON")] = False,
+) -> None:
+    """Show what this machine can do. Exit code 4 if it lacks something that every run needs."""
+    findings = [Capability(f.name, f.ok, f.required, f.detail, f.remedy) for f in check()]
+    if all(finding.ok for finding in findings if finding.required):
+        findings += _inside()
+    if as_json:
+        print(json.dumps([finding.__dict__ for finding in findings], indent=2))
+    else:
+        Console().print(_table(findings))
+    sys.exit(EXIT_LACKING if any(finding.required and not finding.ok for finding in findings) else 0)
+
+
+def _inside() -> list[Capability]:
+    with launch(python_module("harness.run.capabilities"), stdout=subprocess.PIPE) as sandbox:
+        text = "\n".join(sandbox.lines())
+        code = sandbox.wait()
+    if code != 0:
+        return [Capability("a program inside", False, True, f"ended with exit code {code}", "see the message above")]
+    return [Capability(**finding) for finding in json.loads(text)]
+
+
+def _table(findings: list[Capability]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("", "what", "found", "how to get it"):
+        table.add_column(column, overflow="fold")
+    for finding in findings:
+        mark = "[green]yes[/]" if finding.ok else ("[red]no[/]" if finding.required else "[yellow]no[/]")
+        table.add_row(mark, finding.name, finding.detail, finding.remedy)
+    return table

@@ -1,0 +1,1 @@
+"""Carrying out planned runs: one inside its sandbox, many from outside."""

@@ -1,0 +1,1 @@
+"""The bundled endpoints and the libraries they are made of; nothing here knows the harness."""

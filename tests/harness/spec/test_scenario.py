@@ -1,0 +1,71 @@
+"""Tests of harness.spec.scenario."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from harness.spec.scenario import Scenario
+from tests.support import synthetic
+
+
+def scenario(**keys: Any) -> Scenario:
+    return Scenario.model_validate(synthetic.scenario(**keys))
+
+
+def drop(path: str = "upper", **keys: Any) -> dict[str, Any]:
+    return {"kind": "drop", "path": path, "at": "1s", **keys}
+
+
+class TestOneOrMany:
+    def test_one_table_is_a_list_of_one(self) -> None:
+        assert scenario(fault=drop()).fault == scenario(fault=[drop()]).fault
+
+
+class TestFaultNames:
+    def test_own_name_or_kind_and_path(self) -> None:
+        one = scenario(
+            fault=[drop(name="outage"), drop(), {"kind": "kill", "process": "client", "at": "1s"}], expect=[HASH]
+        )
+        assert [one.fault_name(index) for index in range(3)] == ["outage", "drop_upper", "kill_client"]
+
+    def test_those_that_would_be_the_same_are_numbered(self) -> None:
+        one = scenario(fault=[drop(), drop("lower"), drop()], expect=[HASH])
+        assert [one.fault_name(index) for index in range(3)] == ["drop_upper_1", "drop_lower", "drop_upper_2"]
+
+    @pytest.mark.parametrize("faults", [[drop(name="x"), drop(name="x")], [drop(name="drop_upper"), drop()]])
+    def test_twice(self, faults: list[dict[str, Any]]) -> None:
+        with pytest.raises(ValidationError, match="is named twice; every fault has a name of its own"):
+            scenario(fault=faults)
+
+
+class TestWorkload:
+    @pytest.mark.parametrize(
+        "keys",
+        [
+            {"bytes": "0B"},
+            {"limit": "0s"},
+            {"limit": "25h"},
+            {"limit": "1441min"},
+            {"streams": 0},
+            {"streams": 1001},
+            {"congestion": "cubic dev eth0"},
+            {"congestion": "cubic\nroute flush"},
+            {"kind": "ping"},
+        ],
+    )
+    def test_refused(self, keys: dict[str, Any]) -> None:
+        with pytest.raises(ValidationError):
+            scenario(workload={"bytes": "1MB", "limit": "10s", **keys})
+
+
+def test_reads_back() -> None:
+    one = scenario(
+        sysctl={"net.ipv4.tcp_sack": 0, "net.ipv4.tcp_rmem": "4096 87380 100000"},
+        figure={"title": "t", "goodput_max_mbps": 60, "from_s": 0, "to_s": 10},
+        probe=[{"kind": "udp"}, {"kind": "tcp", "interval": "2s", "paths": ["upper"]}],
+    )
+    assert Scenario.model_validate(one.model_dump(mode="json", by_alias=True)) == one
+
+
+HASH = {"kind": "hash_equal"}

@@ -1,0 +1,87 @@
+"""Requests, slices, and the assembly of a payload."""
+
+import hashlib
+import socket
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from impl.kernel.setting import TEST_CASES, EndpointError
+from impl.kernel.transfer import REQUEST_SIZE, Assembly, PeerClosed, Request, receive_exactly, slice_bounds
+
+
+class TestRequest:
+    @given(
+        case=st.sampled_from(TEST_CASES),
+        stream=st.integers(0, 1023),
+        size=st.integers(0, (1 << 64) - 1),
+        token=st.integers(0, (1 << 64) - 1),
+    )
+    def test_round_trip(self, case: str, stream: int, size: int, token: int) -> None:
+        request = Request(testcase=case, stream=stream, streams=stream + 1, size=size, token=token)  # type: ignore[arg-type]
+        assert len(request.encode()) == REQUEST_SIZE
+        assert Request.decode(request.encode()) == request
+
+    @given(st.binary(min_size=REQUEST_SIZE, max_size=REQUEST_SIZE))
+    def test_other_bytes_are_refused(self, data: bytes) -> None:
+        if data[:4] != b"HKT1":
+            with pytest.raises(EndpointError, match="no request"):
+                Request.decode(data)
+
+
+class TestSlices:
+    @given(size=st.integers(0, 1 << 40), streams=st.integers(1, 64))
+    def test_contiguous_and_even(self, size: int, streams: int) -> None:
+        bounds = [slice_bounds(size, streams, stream) for stream in range(streams)]
+        assert bounds[0][0] == 0
+        assert bounds[-1][1] == size
+        assert all(left[1] == right[0] for left, right in zip(bounds, bounds[1:], strict=False))  # noqa: RUF007
+        lengths = [end - begin for begin, end in bounds]
+        assert max(lengths) - min(lengths) <= 1
+
+
+class TestAssembly:
+    @given(data=st.data(), size=st.integers(0, 5000), streams=st.integers(1, 5))
+    def test_any_order_gives_the_hash_in_order(self, data: st.DataObject, size: int, streams: int) -> None:
+        payload = bytes(i * 7 % 251 for i in range(size))
+        assembly = Assembly(size, streams)
+        order = data.draw(st.permutations(range(streams)))
+        last = []
+        for stream in order:
+            left, right = socket.socketpair()
+            with left, right:
+                begin, end = slice_bounds(size, streams, stream)
+                left.sendall(payload[begin:end])
+                last.append(assembly.receive(right, stream, lambda _count: None))
+        assert last == [False] * (streams - 1) + [True]
+        whole, parts = assembly.digest()
+        assert whole == hashlib.sha256(payload).hexdigest()
+        assert len(parts) == streams
+
+    @pytest.mark.parametrize("stream", [0, 1])
+    def test_early_end(self, stream: int) -> None:
+        left, right = socket.socketpair()
+        with right:
+            left.sendall(b"1234")
+            left.close()
+            with pytest.raises(PeerClosed, match="after 4 of 50 bytes"):
+                Assembly(100, 2).receive(right, stream, lambda _count: None)
+
+    def test_stream_twice(self) -> None:
+        assembly = Assembly(0, 2)
+        left, right = socket.socketpair()
+        with left, right:
+            assembly.receive(right, 1, lambda _count: None)
+            with pytest.raises(EndpointError, match="stream 1 came twice"):
+                assembly.receive(right, 1, lambda _count: None)
+
+    def test_receive_exactly_waits_for_all(self) -> None:
+        left, right = socket.socketpair()
+        with left, right:
+            left.sendall(b"ab")
+            later = threading.Thread(target=lambda: left.sendall(b"cdef"))
+            later.start()
+            assert receive_exactly(right, 5) == b"abcde"
+            later.join()
