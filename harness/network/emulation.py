@@ -8,7 +8,7 @@ from typing import Any, Self
 from harness.network.namespaces import CommandFailed, run_in
 from harness.network.nodes import Nodes
 from harness.network.paths import Attachment, Direction, PathInstance
-from harness.network.routing import NodePlan, Plan, Route, SourceRule, plan
+from harness.network.routing import LINKS, NodePlan, Plan, Route, SourceRule, link_layer_address, plan
 from harness.network.settings import SettingRefused, read_sysctls, set_sysctls, switch_offloads_off, sysctls_of
 from harness.spec.topology import Path, Topology
 
@@ -122,9 +122,10 @@ class Emulation:
 
     def _add_path(self, number: int, path: Path) -> None:
         a, b = f"{path.name}a", f"{path.name}b"
-        near_a, from_ = self._link(a, path.from_)
-        far_a, far_b = self._link(a, b)
-        near_b, to = self._link(b, path.to)
+        nodes = {"from": path.from_, "a_near": a, "a": a, "b": b, "b_near": b, "to": path.to}
+        (from_, near_a), (far_a, far_b), (near_b, to) = (
+            self._link(number + 1, (nodes[here], here), (nodes[there], there)) for here, there in LINKS
+        )
         self._interfaces |= {
             (path.name, "from"): from_.interface,
             (path.name, "a_near"): near_a.interface,
@@ -147,9 +148,12 @@ class Emulation:
             backward=Direction(path.name, "backward", far_b, near_a, far_a.interface, 2 * number + 2),
         )
 
-    def _link(self, first: str, second: str) -> tuple[Attachment, Attachment]:
-        here, there = self._nodes.link(first, second)
-        return Attachment(first, self.nodes[first], here), Attachment(second, self.nodes[second], there)
+    def _link(self, index: int, first: tuple[str, str], second: tuple[str, str]) -> tuple[Attachment, Attachment]:
+        """Join two nodes, each given with its side of path number ``index``."""
+        (node, side), (other, other_side) = first, second
+        addresses = link_layer_address(index, side), link_layer_address(index, other_side)
+        here, there = self._nodes.link(node, other, addresses)
+        return Attachment(node, self.nodes[node], here), Attachment(other, self.nodes[other], there)
 
     def _end_address(self, path: Path, node: str) -> str:
         own = self._plan.addresses[path.name]
@@ -160,24 +164,21 @@ class Emulation:
         pid = self.nodes[name]
         interfaces: list[str] = []
         lines = ["link set lo up"]
-        for path in self.topology.path:
+        for index, path in enumerate(self.topology.path, start=1):
             own = self._plan.addresses[path.name]
-            given = {
-                "from": (path.from_, own.from_),
-                "a_near": (f"{path.name}a", own.a_near),
-                "a": (f"{path.name}a", own.a_far),
-                "b": (f"{path.name}b", own.b_far),
-                "b_near": (f"{path.name}b", own.b_near),
-                "to": (path.to, own.to),
-            }
-            for side, (node, address) in given.items():
-                if node != name:
+            a, b = f"{path.name}a", f"{path.name}b"
+            nodes = {"from": path.from_, "a_near": a, "a": a, "b": b, "b_near": b, "to": path.to}
+            for side, peer in (*LINKS, *((there, here) for here, there in LINKS)):
+                if nodes[side] != name:
                     continue
                 interface = self._interfaces[path.name, side]
                 interfaces.append(interface)
                 nodad = " nodad" if path.family == "ipv6" else ""
                 lines.append(f"link set {interface} mtu {path.mtu} up")
-                lines.append(f"address add {address}/{own.prefix} dev {interface}{nodad}")
+                lines.append(f"address add {own.at(side)}/{own.prefix} dev {interface}{nodad}")
+                # Known from the start, since a question to a neighbour would wait for the element like any packet.
+                hardware = link_layer_address(index, peer)
+                lines.append(f"neighbour replace {own.at(peer)} lladdr {hardware} dev {interface} nud permanent")
         for address in node_plan.shared_addresses:
             lines.append(f"address add {address}/{128 if ':' in address else 32} dev lo")
         run_in(pid, ["ip", "-batch", "-"], input="\n".join(lines) + "\n")

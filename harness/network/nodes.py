@@ -49,9 +49,9 @@ class Nodes:
             pid: int = self.net.addHost(name, ip=None).pid
         return pid
 
-    def link(self, first: str, second: str) -> tuple[str, str]:
-        """Join two nodes by a veth pair and return the names of both interfaces."""
-        link = self.net.addLink(first, second, cls=_veth_link())
+    def link(self, first: str, second: str, addresses: tuple[str, str]) -> tuple[str, str]:
+        """Join two nodes by a veth pair with these link-layer addresses; return the names of both interfaces."""
+        link = self.net.addLink(first, second, cls=_veth_link(), addr1=addresses[0], addr2=addresses[1])
         return link.intf1.name, link.intf2.name
 
     def check(self) -> None:
@@ -94,8 +94,9 @@ def _veth_link() -> Any:
             deleteIntfs: bool = True,  # noqa: N803
         ) -> None:
             """Make the pair, each end in its node."""
-            there = ["netns", str(node2.pid)]
-            run_in(node1.pid, ["ip", "link", "add", intfname1, "type", "veth", "peer", "name", intfname2, *there])
+            here = [intfname1, "address", str(addr1)]
+            there = ["name", intfname2, "address", str(addr2), "netns", str(node2.pid)]
+            run_in(node1.pid, ["ip", "link", "add", *here, "type", "veth", "peer", *there])
 
     return VethLink
 

@@ -62,6 +62,11 @@ class PathAddresses:
     to: str
     prefix: int
 
+    def at(self, side: str) -> str:
+        """Return the address of a side: ``from``, ``a_near``, ``a``, ``b``, ``b_near`` or ``to``."""
+        fields = {"from": self.from_, "a": self.a_far, "b": self.b_far}
+        return fields.get(side) or str(getattr(self, side))
+
     @classmethod
     def of(cls, index: int, path: Path) -> "PathAddresses":
         """Addresses of the path that is number ``index``, from 1, of its topology."""
@@ -74,6 +79,16 @@ class PathAddresses:
             return base.format(link=link, host=host)
 
         return cls(at(1, 1), at(1, 2), at(2, 1), at(2, 2), at(3, 2), at(3, 1), prefix)
+
+
+LINKS = (("from", "a_near"), ("a", "b"), ("b_near", "to"))
+"""The three links of a path by the sides that they join."""
+
+
+def link_layer_address(index: int, side: str) -> str:
+    """Return the locally administered link-layer address of a side of path number ``index``."""
+    sides = [each for link in LINKS for each in link]
+    return f"02:00:00:00:{index:02x}:{sides.index(side) + 1:02x}"
 
 
 @dataclass

@@ -67,10 +67,10 @@ def main() -> int:
     for name in ("goodput_mbps", "longest_gap_s", "completion_s"):
         ranges = []
         for element in ELEMENTS:
-            values = [record["metrics"].get(name) for record in runs[element]]
-            if any(value is None for value in values):
-                problems.append(f"{name} on {element}: {values.count(None)} of {len(values)} runs have none")
-            ranges.append([value for value in values if value is not None])
+            found = [record["metrics"].get(name) for record in runs[element]]
+            ranges.append([value for value in found if value is not None])
+            if len(ranges[-1]) < len(found):
+                problems.append(f"{name} on {element}: {len(found) - len(ranges[-1])} of {len(found)} runs have none")
         if not all(ranges):
             continue
         (low_1, high_1), (low_2, high_2) = ((min(each), max(each)) for each in ranges)

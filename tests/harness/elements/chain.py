@@ -16,10 +16,13 @@ def chain(name: str = "p", number: int = 1, family: Family = "ipv4") -> Iterator
         client, a, b, server = pids
         links = ((client, a, "c0", "a0"), (a, b, "a1", "b0"), (b, server, "b1", "s0"))
         for index, (left, right, left_name, right_name) in enumerate(links):
-            veth = f"ip link add {left_name} type veth peer name {right_name} netns /proc/{right}/ns/net"
-            run_in(left, veth.split())
+            peer = f"name {right_name} address {_hardware(index, 2)} netns /proc/{right}/ns/net"
+            run_in(left, f"ip link add {left_name} address {_hardware(index, 1)} type veth peer {peer}".split())
             for pid, interface, host in ((left, left_name, 1), (right, right_name, 2)):
                 _configure(pid, interface, _address(family, number, index, host))
+                other = _address(family, number, index, 3 - host).split("/")[0]
+                neighbour = f"ip neighbour replace {other} lladdr {_hardware(index, 3 - host)} dev {interface}"
+                run_in(pid, [*neighbour.split(), "nud", "permanent"])
         for pid, gateway in (
             (client, _address(family, number, 0, 2)),
             (a, _address(family, number, 1, 2)),
@@ -74,7 +77,14 @@ def _node() -> Iterator[int]:
         node.stdout.close()
 
 
+def _hardware(link: int, host: int) -> str:
+    return f"02:00:00:00:{link:02x}:{host:02x}"
+
+
 def _configure(pid: int, interface: str, address: str) -> None:
+    # Counters of an interface count all frames: on an IPv4 path none of neighbour discovery is wanted among them.
+    without = "0" if ":" in address else "1"
+    run_in(pid, ["sysctl", "-qw", f"net.ipv6.conf.{interface}.disable_ipv6={without}"])
     run_in(pid, ["sysctl", "-qw", f"net.ipv6.conf.{interface}.accept_dad=0"])
     run_in(pid, ["ethtool", "-K", interface, "tso", "off", "gso", "off", "gro", "off", "tx", "off", "rx", "off"])
     run_in(pid, ["ip", "address", "add", address, "dev", interface])
