@@ -18,10 +18,16 @@ machine, as user 0 of a network namespace with nothing but loopback in it:
 - A test that starts sandboxes of its own (``harness.sandbox.launch``) needs no mark.
 """
 
+import hypothesis
 import pytest
 
 from harness import sandbox
 from tests.support.sandboxed import Inside, Outside
+
+# No file of examples, since the checkout may be somebody else's, and no deadline, since the machine may be shared. A
+# failing example is printed with the words that make it again.
+hypothesis.settings.register_profile("project", database=None, deadline=None, print_blob=True)
+hypothesis.settings.load_profile("project")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -9,8 +9,8 @@ import typer
 from harness.elements import resolve
 from harness.sandbox import python_module, run
 from harness.spec.document import validate
-from harness.spec.keys import parse_assignment, with_value
-from harness.spec.loader import read_topology_document
+from harness.spec.keys import parse_assignment
+from harness.spec.loader import assign_in_topology, read_topology_document
 from harness.spec.topology import Topology
 
 
@@ -33,7 +33,7 @@ def shell(
     data = document.data
     for text in assign or []:
         key, value = parse_assignment(text)
-        data = with_value(data, key, value, source="--set")
+        data, _ = assign_in_topology(data, key, value)
     validate(Topology, data, [document])
     order = json.dumps({"topology": data, "element": resolve(element)})
     sys.exit(run(python_module("harness.run.shell", order)))

@@ -22,6 +22,7 @@ from harness.spec.expectation import (
 from harness.spec.keys import lookup
 from harness.spec.scenario import Scenario
 from harness.spec.topology import Topology
+from harness.spec.units import same_value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +53,8 @@ def applies(expectation: Expectation, subject: Subject) -> bool:
         return False
     for key, wanted in expectation.when.items():
         allowed = wanted if isinstance(wanted, list) else [wanted]
-        if subject.value(key) not in allowed:
+        value = subject.value(key)
+        if not any(same_value(value, each) for each in allowed):
             return False
     return True
 

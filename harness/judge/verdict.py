@@ -60,7 +60,9 @@ def judge(
     )
     breaches = find_breaches(data, record, scenario, topology, measured, thresholds or default_thresholds())
     assessments = assess(subject, measured)
+    nothing_asked = [] if assessments else ["no expectation of the scenario speaks of this run: nothing was judged"]
     failures = [
+        *nothing_asked,
         *_endpoint_failures(record, subject, measured),
         *_fallbacks(data, record),
         *(a.reason for a in assessments if not a.passed),

@@ -25,6 +25,7 @@ from harness.measure.shapers import RootQdisc
 from harness.measure.trains import ETHERNET_HEADER, Pacer, TrainPlan, estimate_rate, in_order, plan_train
 from harness.network.namespaces import enter
 from harness.network.paths import Attachment, Direction, PathInstance
+from harness.network.quiet import MARK
 from harness.spec.link import Link
 
 PROBES = 24
@@ -58,7 +59,7 @@ class _End:
 
     def __init__(self, path: PathInstance, at: Attachment, address: str) -> None:
         with enter(at.pid):
-            self.socket = open_socket(path.family, address)
+            self.socket = open_socket(path.family, address, mark=MARK)
         self.receiver = Receiver(self.socket)
         self.address = (address, self.socket.getsockname()[1])
         self.peer = self.address

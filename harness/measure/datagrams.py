@@ -68,8 +68,10 @@ class Datagram(NamedTuple):
     sender: bytes
 
 
-def open_socket(family: Literal["ipv4", "ipv6"], address: str, port: int = 0) -> socket.socket:
+def open_socket(family: Literal["ipv4", "ipv6"], address: str, port: int = 0, mark: int = 0) -> socket.socket:
     """Return a bound, non-blocking UDP socket with kernel timestamps, in the namespace of the calling thread.
+
+    Its packets bear ``mark`` (SO_MARK) unless that is 0.
 
     Raises:
         OSError: the address is not there (any more), or the port is taken.
@@ -80,6 +82,8 @@ def open_socket(family: Literal["ipv4", "ipv6"], address: str, port: int = 0) ->
     try:
         sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         sock.setsockopt(socket.SOL_SOCKET, _SO_RXQ_OVFL, 1)
+        if mark:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, mark)
         # Beyond net.core.rmem_max only root of the machine may go; an ordinary user's sandbox gets what is allowed.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         sock.bind((address, port))

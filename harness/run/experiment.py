@@ -25,6 +25,7 @@ from harness.measure.goodput import GoodputBins
 from harness.network.emulation import Emulation
 from harness.network.namespaces import CommandFailed
 from harness.network.nodes import NodeDied
+from harness.network.quiet import release, silence
 from harness.network.settings import SettingRefused
 from harness.results import formats
 from harness.results.record import Outcome, Phase, ProcessEnd, RunRecord
@@ -149,8 +150,13 @@ class Experiment:
         after = endpoints.counters()
         self._environment["mptcp_counters"] = {role: mptcp.difference(counters[role], after[role]) for role in counters}
         if not self._interrupted.is_set():
+            hosts = [emulation.nodes[node.name] for node in self._topology.node]
+            for pid in hosts:
+                silence(pid)
             timeline.restore_all()
             await self._calibrate("after", emulation, timeline)
+            for pid in hosts:
+                release(pid)
         return endpoints.sha256
 
     async def _transfer(

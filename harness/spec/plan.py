@@ -97,6 +97,7 @@ def plan_runs(
     """
     runs: list[PlannedRun] = []
     problems: list[Problem] = []
+    planned: set[str] = set()
     for name in scenarios:
         try:
             source = load_scenario(name).assign(assignments).vary(vary or {}, Origin("--vary"))
@@ -114,11 +115,17 @@ def plan_runs(
                 problems += error.problems
                 continue
             first = scenario.seed if seed is None else seed
-            runs += [
-                _planned(at_point, scenario, topology, endpoint, number, element, {**given, **values})
-                for endpoint in chosen
-                for number in range(first, first + repeat)
-            ]
+            for endpoint in chosen:
+                matter = _that_matter({**given, **values}, endpoint.definition)
+                # Points that differ only in what the endpoint does not know would be the same run twice.
+                same = json.dumps([scenario.name, endpoint.definition.name, matter], sort_keys=True)
+                if same in planned:
+                    continue
+                planned.add(same)
+                runs += [
+                    _planned(at_point, scenario, topology, endpoint, number, element, matter)
+                    for number in range(first, first + repeat)
+                ]
     if problems:
         # A fault of several points is told once, also where what is allowed differs from point to point.
         told = {
@@ -170,6 +177,13 @@ def plan_again(specification: Mapping[str, Any], values: Mapping[str, Any], endp
         values=dict(values),
         specification=dict(specification),
     )
+
+
+def _that_matter(values: Mapping[str, Any], endpoint: Endpoint) -> dict[str, Any]:
+    """Leave out how several paths are used where the endpoint uses but one."""
+    if "multipath" in endpoint.capabilities:
+        return dict(values)
+    return {key: value for key, value in values.items() if not key.startswith("multipath.")}
 
 
 def _planned(
