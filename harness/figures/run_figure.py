@@ -28,7 +28,7 @@ def build(series: Series) -> Figure:
     probes = any(row.direction == "round_trip" and row.value_ms is not None for row in series.data.latency)
     heights = [1.7, *[1.0] * len(paths), *([1.0] if probes else [])]
     caption = _caption(series)
-    top, bottom = 0.62, 0.5 + 0.145 * len(caption)
+    top, bottom = 0.74, 0.5 + 0.145 * len(caption)
     inner = sum(heights) + 0.16 * (len(heights) - 1)
     height = inner + top + bottom
     figure = style.new_figure(style.WIDTH, height)
@@ -59,10 +59,10 @@ def build(series: Series) -> Figure:
     figure.text(0.115, 1 - 0.10 / height, title, fontsize=10, fontweight="bold", va="top")
     figure.text(0.985, 1 - 0.10 / height, series.record.verdict.upper(), fontsize=9, fontweight="bold",
                 va="top", ha="right", color=style.FAULT if series.record.verdict != "pass" else style.INK)  # fmt: skip
-    # Beside the title: within the panel it would cover the data or the line it explains.
+    # Below the title: within the panel it would cover the data or the line it explains.
     figure.legend(
-        *panels[0].get_legend_handles_labels(), loc="upper right", ncols=2, handlelength=2.2, borderpad=0,
-        bbox_to_anchor=(0.88, 1 - 0.12 / height), borderaxespad=0,
+        *panels[0].get_legend_handles_labels(), loc="upper left", ncols=2, handlelength=2.2, borderpad=0,
+        bbox_to_anchor=(0.115, 1 - 0.30 / height), borderaxespad=0,
     )  # fmt: skip
     for number, line in enumerate(reversed(caption)):
         figure.text(0.012, (0.07 + 0.145 * number) / height, line, fontsize=7, color=style.MUTED, va="bottom")
@@ -139,7 +139,7 @@ def _latency(axes: Axes, series: Series, paths: list[str]) -> None:
             highest = max(highest, *values)
             marker = markers[index % len(markers)]
             axes.plot(times, values, marker, markersize=2.4, markeredgewidth=0.7, color=colour, label=name)
-        lost = [row.time_s for row in rows if row.lost]
+        lost = [row.time_s for row in rows if row.lost and row.time_s >= _window(series)[0]]
         if lost:
             # Lost probes as ticks on the axis: there is no value to draw them at.
             axes.plot(lost, [0.0] * len(lost), "|", markersize=5, color=colour, clip_on=False)

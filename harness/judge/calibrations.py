@@ -56,6 +56,14 @@ def calibration_breaches(
             yield from _spread(both, link, place, thresholds)
 
 
+def doubts(entry: Entry, link: Link, thresholds: Thresholds) -> list[str]:
+    """Return what one calibration shows to be wrong, in words; it may be measured again before that counts."""
+    if entry.get("measured") is None:
+        return []
+    place = f"path {entry['path']} {entry['direction']} {entry['when']} the run"
+    return [breach.reason for breach in _one(entry, link, place, 0.0, thresholds)]
+
+
 def _one(entry: Entry, link: Link, place: str, late: float, thresholds: Thresholds) -> Iterator[Breach]:
     configured, measured = entry["configured"], entry["measured"]
     yield from _delay(configured, measured, link, place, late, thresholds)

@@ -17,6 +17,8 @@ from harness.endpoints.process import EndpointFailed, EndpointProcess
 from harness.faults.outcome import FaultFailed
 from harness.faults.plan import plan as plan_faults
 from harness.faults.timeline import Timeline
+from harness.judge.calibrations import doubts
+from harness.judge.thresholds import default_thresholds
 from harness.judge.verdict import judge
 from harness.measure.calibrate import calibrate
 from harness.measure.calibration import Calibration, Target, When
@@ -36,6 +38,7 @@ from harness.run.instruments import Instruments
 from harness.run.order import Order, Progress
 from harness.run.transfer import End, Transfer
 
+_THRESHOLDS = default_thresholds()
 LAST_BYTES_LIMIT_S = 2.0
 SMALLEST_LEAD_S = 0.4
 LEAD_PER_SERVER_START = 3.0
@@ -233,7 +236,17 @@ class Experiment:
                 )
                 for path in self._topology.path
             ]
-            self._calibrations += await calibrate(targets, when, self._scenario.seed)
+            found = await calibrate(targets, when, self._scenario.seed)
+            doubtful = [
+                reason
+                for entry in found
+                for reason in doubts(entry.to_json(), timeline.current_link(entry.path, entry.direction), _THRESHOLDS)
+            ]
+            if doubtful:
+                # A machine that was away for a moment looks like a wrong network, once. What is wrong stays so.
+                self._environment.setdefault("calibrated_again", {})[when] = doubtful
+                found = await calibrate(targets, when, self._scenario.seed)
+            self._calibrations += found
 
     def _timeline(self, emulation: Emulation, elements: Elements, endpoints: Endpoints) -> Timeline:
         return Timeline(
