@@ -7,6 +7,7 @@ import typer
 
 from harness.cli import doctor, inspect, results, run, shell
 from harness.elements import ElementError
+from harness.programs import add_administrators_folders
 from harness.results.formats import BrokenRun
 from harness.sandbox import SandboxError, SandboxUnavailable
 from harness.spec.errors import SpecificationError
@@ -32,6 +33,7 @@ shell.register(app)
 
 def main() -> NoReturn:
     """Run the command; whatever a user can do wrong ends with a message, not a traceback."""
+    add_administrators_folders()
     try:
         app()
     except SpecificationError as error:

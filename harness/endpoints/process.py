@@ -34,6 +34,10 @@ class Status(StrEnum):
 class EndpointFailed(Exception):
     """An endpoint could not be started or did not become ready; the message ends with the end of its log."""
 
+    def __init__(self, role: Role, message: str) -> None:
+        super().__init__(message)
+        self.role = role
+
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
@@ -112,13 +116,13 @@ class EndpointProcess:
         """
         if shutil.which(argv[0], path=environment.get("PATH", os.defpath)) is None:
             # Asked beforehand, since a failed exec inside a node also ends with status 127.
-            raise EndpointFailed(f"{role}: cannot start {argv[0]}: no such program, or it is not executable")
+            raise EndpointFailed(role, f"{role}: cannot start {argv[0]}: no such program, or it is not executable")
         with log.open("ab") as output:
             started = time.monotonic_ns()
             try:
                 process = _spawn(argv, node_pid, environment, output, folder)
             except OSError as error:
-                raise EndpointFailed(f"{role}: cannot start {argv[0]}: {error.strerror}") from None
+                raise EndpointFailed(role, f"{role}: cannot start {argv[0]}: {error.strerror}") from None
         return cls(role, process, log, started)
 
     async def __aenter__(self) -> Self:
@@ -164,10 +168,11 @@ class EndpointProcess:
         deadline = time.monotonic() + limit
         while not condition():
             if not self.running:
-                raise EndpointFailed(f"{self.outcome()} (before it was {what})")
+                raise EndpointFailed(self.role, f"{self.outcome()} (before it was {what})")
             if time.monotonic() >= deadline:
                 end = "\n".join(f"    {line}" for line in log_end(self.log)) or "    (its log is empty)"
-                raise EndpointFailed(f"{self.role}: not {what} within {limit:g} s; the end of {self.log.name}:\n{end}")
+                message = f"{self.role}: not {what} within {limit:g} s; the end of {self.log.name}:\n{end}"
+                raise EndpointFailed(self.role, message)
             await self._ended(poll)
 
     async def wait(self, limit: float, *, grace: float = 2.0) -> Outcome:
@@ -177,10 +182,14 @@ class EndpointProcess:
             await self._end(grace)
         return self.outcome()
 
-    async def stop(self, *, grace: float = 2.0) -> Outcome:
-        """End the process with SIGTERM, as is due to a server; SIGKILL after ``grace`` seconds makes it hung."""
+    async def stop(self, *, grace: float = 2.0, hung: str | None = None) -> Outcome:
+        """End the process with SIGTERM, as is due to a server; SIGKILL after ``grace`` seconds makes it hung.
+
+        A process that should have ended by itself is hung in any case: ``hung`` says how.
+        """
         if self.running:
             self._stopping = True
+            self._hung = hung
             await self._end(grace)
         return self.outcome()
 

@@ -124,6 +124,9 @@ def _completes(item: Completes, subject: Subject, measured: Measured) -> Assessm
 def _stalls(measured: Measured) -> Assessment:
     took = measured.metrics["completion_s"]
     text = "stalls: the transfer does not complete"
+    if took is None and measured.metrics["bytes_received"] == 0:
+        # What never began has not stalled: an endpoint that does not work at all is no success.
+        return _result("stalls", text, "nothing arrived at all: the transfer did not even begin", False)
     if took is None:
         return _result("stalls", text, f"stalled as expected: {_progress(measured)}", True)
     return _result("stalls", text, f"completed after {took:.2f} s, but was expected to stall", False, took)

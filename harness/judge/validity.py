@@ -15,6 +15,7 @@ from harness.spec.scenario import Scenario
 from harness.spec.topology import Topology
 
 _NOTED_STEAL = 0.05
+_ETHERNET_HEADER = 14
 _BUSY_ELEMENT = 0.8
 _SHORT_RUN_S = 1.5
 """A run that ends sooner (an endpoint that crashes at once) may end before the first second of samples is full."""
@@ -64,6 +65,7 @@ def find_breaches(
         *_overflow(data, thresholds.overflow),
         *_probes(measured, scenario, topology, thresholds.probe_early),
         *_settings(record, scenario, measured),
+        *_captures(record, topology),
     ]
 
 
@@ -182,6 +184,18 @@ def _settings(record: RunRecord, scenario: Scenario, measured: Measured) -> Iter
     if wrong:
         reason = f"congestion control of the sender is {', '.join(wrong)}; the scenario asks for {wanted}"
         yield Breach(threshold="congestion", cause="harness", reason=reason)
+
+
+def _captures(record: RunRecord, topology: Topology) -> Iterator[Breach]:
+    """Compare the largest captured frame with what a path carries: a larger one stands for several packets."""
+    captures = (record.environment.get("instruments") or {}).get("captures") or {}
+    for name, capture in captures.items():
+        path = next((path for path in topology.path if name.endswith(f"-{path.name}.pcap")), None)
+        limit = (path.mtu if path is not None else 0) + _ETHERNET_HEADER
+        largest = capture.get("largest_frame") or 0
+        if path is not None and largest > limit:
+            reason = f"{name} has a frame of {largest} bytes, more than the {limit} that path {path.name} carries"
+            yield Breach(threshold="frame", cause="network", measured=largest, limit=limit, reason=reason)
 
 
 def _on(value: Any, place: tuple[str, ...]) -> Iterator[tuple[str, ...]]:

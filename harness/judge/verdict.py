@@ -13,6 +13,7 @@ from harness.judge.validity import during_run, find_breaches, validity_record
 from harness.results.data import RunData
 from harness.results.record import Assessment, Breach, FaultMoment, RunRecord, Verdict, read_record
 from harness.results.writer import write_record
+from harness.spec.scenario import Scenario
 
 EXIT_PASS, EXIT_FAIL, EXIT_INVALID = 0, 1, 3
 
@@ -63,7 +64,7 @@ def judge(
     nothing_asked = [] if assessments else ["no expectation of the scenario speaks of this run: nothing was judged"]
     failures = [
         *nothing_asked,
-        *_endpoint_failures(record, subject, measured),
+        *_endpoint_failures(record, measured, stall=expects_stall(subject) and _came_to_faults(data, scenario)),
         *_fallbacks(data, record),
         *(a.reason for a in assessments if not a.passed),
     ]
@@ -121,10 +122,14 @@ def _fallbacks(data: RunData, record: RunRecord) -> list[str]:
     return [f"the connection fell back to TCP: {found[0].get('reason', 'no reason is given')}"] if found else []
 
 
-def _endpoint_failures(record: RunRecord, subject: Subject, measured: Measured) -> list[str]:
+def _came_to_faults(data: RunData, scenario: Scenario) -> bool:
+    """Whether a stall can be the doing of a fault, rather than of an endpoint that ends before the first one."""
+    return bool(data.timeline) or not scenario.fault
+
+
+def _endpoint_failures(record: RunRecord, measured: Measured, *, stall: bool) -> list[str]:
     """Return what the endpoints did wrong apart from expectations; where a stall is expected they end as they like."""
     outcome = record.outcome
-    stall = expects_stall(subject)
     found = []
     # A server that gives up is one of the ways in which a transfer stalls.
     if outcome.failure is not None and not (stall and outcome.ended_by == "server"):

@@ -153,7 +153,12 @@ class Capture:
 
     def __init__(self, directory: Path, paths: Sequence[PathInstance], snap_length: int = 0) -> None:
         self._directory = directory
-        self._places = [(end, path.name) for path in paths for end in (path.from_, path.to)]
+        # At the other end of the host's own cable: the same packets, on an interface that no fault takes down.
+        self._places = [
+            (near, f"{end.node}-{path.name}")
+            for path in paths
+            for near, end in ((path.a_near, path.from_), (path.b_near, path.to))
+        ]
         self._snap_length = snap_length
         self._running: list[_Tcpdump] = []
 
@@ -166,9 +171,8 @@ class Capture:
         """
         # From this thread, not from a worker: the processes are to end with the thread that started them.
         try:
-            for end, path in self._places:
-                file = self._directory / f"{end.node}-{path}.pcap"
-                self._running.append(_Tcpdump(end, file, self._snap_length))
+            for near, name in self._places:
+                self._running.append(_Tcpdump(near, self._directory / f"{name}.pcap", self._snap_length))
             deadline = time.monotonic() + START_LIMIT_S
             for each in self._running:
                 await asyncio.to_thread(each.wait_ready, deadline)

@@ -92,7 +92,7 @@ class Experiment:
         try:
             sha256 = await self._carry_out()
         except EndpointFailed as error:
-            self._outcome = Outcome(ended_by="server", failure=str(error))
+            self._outcome = Outcome(ended_by=error.role, failure=str(error))
         except (ElementUnsupported, mptcp.MissingFeature) as error:
             self._outcome = Outcome(ended_by="error", lacking=str(error))
         except _CANNOT_GO_ON as error:
@@ -175,6 +175,7 @@ class Experiment:
                 self._directory, self._zero_ns, emulation, elements, self._scenario, pcap=self._order.pcap
             )
             await instruments.start()
+            self._stack.push_async_callback(instruments.stop)  # for a client that cannot even be started
             if time.monotonic_ns() > self._zero_ns:
                 late = (time.monotonic_ns() - self._zero_ns) / 1e9
                 raise StartedLate(
@@ -218,7 +219,8 @@ class Experiment:
                 while not transfer.received_all() and server.running and time.monotonic() < deadline:
                     transfer.poll()
                     await asyncio.sleep(0.01)
-            await client.stop()
+            limit = self._scenario.workload.limit
+            await client.stop(hung=f"still running after {limit:g} s" if end.by == "limit" else None)
             await server.stop()
             transfer.poll()
         except BrokenEvents as error:

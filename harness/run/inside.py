@@ -17,18 +17,18 @@ from harness.run.prompt import open_prompt
 def main() -> int:
     """Carry out the order; the exit code says whether a record was written."""
     order = Order.from_descriptor(int(sys.argv[1]))
-    progress = os.fdopen(int(sys.argv[2]), "w", encoding="utf-8")
+    with os.fdopen(int(sys.argv[2]), "w", encoding="utf-8") as progress:
 
-    def report(moment: Progress) -> None:
-        progress.write(moment.to_line() + "\n")
-        progress.flush()
+        def report(moment: Progress) -> None:
+            progress.write(moment.to_line() + "\n")
+            progress.flush()
 
-    try:
-        return asyncio.run(_carry_out(order, report))
-    except Exception:
-        # Not a user's fault but ours: the log has the traceback, the record the last line of it.
-        (Path(order.directory) / "harness.log").write_text(traceback.format_exc(), encoding="utf-8")
-        return 70
+        try:
+            return asyncio.run(_carry_out(order, report))
+        except Exception:
+            # Not a user's fault but ours: the log has the traceback, the record the last line of it.
+            (Path(order.directory) / "harness.log").write_text(traceback.format_exc(), encoding="utf-8")
+            return 70
 
 
 async def _carry_out(order: Order, report: Callable[[Progress], None]) -> int:

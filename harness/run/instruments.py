@@ -45,6 +45,7 @@ class Instruments:
         )
         self._tcp_info: TcpInfoSampler | None = None
         self._captured: list[Captured] = []
+        self._stopped = False
 
     @property
     def checks(self) -> list[Callable[[], None]]:
@@ -72,12 +73,15 @@ class Instruments:
         await asyncio.gather(self._tcp_info.start(), self._counters.start())
 
     async def stop(self) -> None:
-        """Stop them all at once; each writes what it still has.
+        """Stop them all at once; each writes what it still has. A second call does nothing.
 
         Raises:
             MeasurementError: one of them had failed.
 
         """
+        if self._stopped:
+            return
+        self._stopped = True
         captured = self._capture
         results = await asyncio.gather(*(part.stop() for part in self._parts()), return_exceptions=True)
         for part, result in zip(self._parts(), results, strict=True):

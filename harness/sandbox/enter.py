@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from harness.programs import add_administrators_folders
 from harness.sandbox.errors import SandboxError, SandboxUnavailable, explain
 from harness.sandbox.init import FORWARDED, KILLED, SignalPipe, exit_code, supervise
 from harness.sandbox.limits import raise_limits
@@ -166,6 +167,7 @@ def _first_process(
             _refuse(order.status, explain(error.strerror or "a step", error.errno or 0, privileged=privileged))
         os.chdir(folder)  # through the bound mount, if there is one now
         os.environ["TMPDIR"] = str(TEMPORARY)
+        add_administrators_folders()
         os.environ[VARIABLE] = str(Path("/proc/self/ns/pid").stat().st_ino)
         _say(order.status, {"ready": report})
         os.close(order.status)

@@ -48,6 +48,7 @@ def _flatten(value: Any) -> Any:
 class _Expectation(Model):
     """What every expectation has: for which runs it holds."""
 
+    name: str | None = Field(None, description="by which dotted keys speak of it, as in expect.gap.at_most")
     endpoints: list[str] | None = Field(None, description="only for these endpoints")
     needs: list[Capability] = Field([], description="only for endpoints with all these capabilities")
     lacks: list[Capability] = Field([], description="only for endpoints with none of these capabilities")

@@ -8,7 +8,7 @@ import pytest
 
 from harness.judge.metrics import measure
 from harness.judge.thresholds import default_thresholds
-from harness.judge.validity import during_run, find_breaches, validity_record
+from harness.judge.validity import _captures, during_run, find_breaches, validity_record
 from harness.results import RunData
 from harness.results.formats import MACHINE, PATHS, MachineRow, PathRow, read_rows, write_rows
 from harness.results.record import Breach, RunRecord
@@ -150,3 +150,13 @@ class TestRecord:
     def test_nothing_measured(self, tmp_path: Path) -> None:
         data = RunData.read(tmp_path)
         assert validity_record(data, [])["idle_cpu_min"] is None
+
+
+class TestCaptures:
+    @pytest.mark.parametrize(("largest", "found"), [(1514, []), (2962, ["frame"])])
+    def test_a_frame_larger_than_the_path_carries(self, tmp_path: Path, largest: int, found: list[str]) -> None:
+        _, record = Synthetic().write(tmp_path)
+        captures = {"client-upper.pcap": {"largest_frame": largest, "dropped": 0}}
+        environment = {**record.environment, "instruments": {"captures": captures}}
+        breaches = list(_captures(record.model_copy(update={"environment": environment}), record.read_topology()))
+        assert [breach.threshold for breach in breaches] == found

@@ -93,6 +93,19 @@ class TestVerdicts:
         stall = scenario(expect={"kind": "stalls"})
         assert verdict(tmp_path, outcome, shares=STALLED, scenario=stall).verdict == "pass"
 
+    def test_what_never_began_has_not_stalled(self, tmp_path: Path) -> None:
+        found = verdict(tmp_path, shares=[], scenario=scenario(expect={"kind": "stalls"}))
+        assert found.verdict == "fail"
+        assert found.reasons == ["nothing arrived at all: the transfer did not even begin"]
+
+    def test_a_crash_before_the_first_fault_is_no_stall(self, tmp_path: Path) -> None:
+        folder, record = Synthetic(shares=STALLED, scenario=scenario(expect={"kind": "stalls"})).write(tmp_path)
+        (folder / "timeline.jsonl").write_text("")
+        crashed = Outcome(client=CRASHED, ended_by="client", ended_s=1.0)
+        found = judge(folder, record.model_copy(update={"outcome": crashed}))
+        assert found.verdict == "fail"
+        assert "client: exit status 1: MemoryError" in found.reasons
+
     def test_event_lines_that_cannot_be_believed(self, tmp_path: Path) -> None:
         outcome = Outcome(ended_s=8.0, failure="client.events.jsonl:3: not a line of JSON")
         assert verdict(tmp_path, outcome).reasons == ["client.events.jsonl:3: not a line of JSON"]
