@@ -129,7 +129,7 @@ def main() -> None:
     copy_figure(chosen(failover, kind="drop", mode="backup"), "failover")
     copy_figure(rotating, "rotating_outages")
     copy_figure(chosen(aggregation, endpoint="mptcp"), "aggregation")
-    PAGE.write_text(page(failover, rotating, aggregation), encoding="utf-8")
+    PAGE.write_text(page(failover, rotating, aggregation) + "\n", encoding="utf-8")
     print(PAGE)
 
 

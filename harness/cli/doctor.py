@@ -1,6 +1,8 @@
 """``harness doctor``: what this machine can do, and how to get what it lacks."""
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from typing import Annotated
@@ -11,8 +13,10 @@ from rich.table import Table
 
 from harness.run.capabilities import Capability
 from harness.sandbox import check, launch, python_module
+from harness.sandbox.errors import explain
 
 EXIT_LACKING = 4
+_NOBODY = 65534
 
 
 def register(app: typer.Typer) -> None:
@@ -26,12 +30,27 @@ def doctor(
     """Show what this machine can do. Exit code 4 if it lacks something that every run needs."""
     findings = [Capability(f.name, f.ok, f.required, f.detail, f.remedy) for f in check()]
     if all(finding.ok for finding in findings if finding.required):
-        findings += _inside()
+        findings += [_ordinary_users(), *_inside()]
     if as_json:
         print(json.dumps([finding.__dict__ for finding in findings], indent=2))
     else:
         Console().print(_table(findings))
     sys.exit(EXIT_LACKING if any(finding.required and not finding.ok for finding in findings) else 0)
+
+
+def _ordinary_users() -> Capability:
+    """Try, as an ordinary user, what a sandbox needs first; root may do it in any case."""
+    name = "namespaces for ordinary users"
+    command = ["unshare", "--user", "--map-root-user", "--net", "ip", "link", "set", "lo", "up"]
+    as_user = {"user": _NOBODY, "group": _NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", **as_user)  # type: ignore[call-overload]
+    except OSError as error:
+        return Capability(name, False, False, f"cannot be tried: {error.strerror}", "run script/bootstrap")
+    if done.returncode == 0:
+        return Capability(name, True, False, "allowed: no root is needed")
+    refused = explain("a user namespace", errno.EPERM, privileged=False)
+    return Capability(name, False, False, refused.reason, refused.remedy)
 
 
 def _inside() -> list[Capability]:

@@ -66,6 +66,7 @@ def judge(
         *nothing_asked,
         *_endpoint_failures(record, measured, stall=expects_stall(subject) and _came_to_faults(data, scenario)),
         *_fallbacks(data, record),
+        *_never_sent(data, measured),
         *(a.reason for a in assessments if not a.passed),
     ]
     verdict, reasons = _decide(record, breaches, failures)
@@ -120,6 +121,15 @@ def _fallbacks(data: RunData, record: RunRecord) -> list[str]:
     events = (*data.client_events, *data.server_events)
     found = [event for event in events if event.get("event") == "fallback"]
     return [f"the connection fell back to TCP: {found[0].get('reason', 'no reason is given')}"] if found else []
+
+
+def _never_sent(data: RunData, measured: Measured) -> list[str]:
+    """Compare what the receiver claims with what passed through the network: payload cannot come from nowhere."""
+    carried = sum((measured.metrics.get("path_bytes") or {}).values())
+    claimed = measured.metrics["bytes_received"]
+    if not data.paths or claimed <= carried:
+        return []
+    return [f"the receiver claims {claimed} bytes, but only {carried} passed through the paths"]
 
 
 def _came_to_faults(data: RunData, scenario: Scenario) -> bool:

@@ -131,3 +131,20 @@ class TestExitCode:
     )  # fmt: skip
     def test_of_a_set(self, verdicts: list[str], code: int) -> None:
         assert exit_code(verdicts) == code
+
+
+class TestClaims:
+    def test_more_than_the_network_carried_is_a_lie(self, tmp_path: Path) -> None:
+        folder, record = Synthetic().write(tmp_path)
+        lines = (folder / "paths.csv").read_text().splitlines()
+        # Counters that stand still: nothing went through the network.
+        header, first = lines[0].split(","), {}
+        frozen = [lines[0]]
+        for line in lines[1:]:
+            cells = dict(zip(header, line.split(","), strict=True))
+            start = first.setdefault((cells["path"], cells["direction"]), cells)
+            frozen.append(",".join({**start, "time_s": cells["time_s"]}[name] for name in header))
+        (folder / "paths.csv").write_text("\n".join(frozen) + "\n")
+        judgement = judge(folder, record)
+        assert judgement.verdict == "fail"
+        assert any("passed through the paths" in reason for reason in judgement.reasons)
