@@ -134,7 +134,7 @@ def reproduce(
 ) -> None:
     """Run again what a run directory holds: the same specification, seed and run id, beside the first."""
     record = read_record(directory)
-    folder = Path(record.environment.get("endpoint_folder", PROJECT / "endpoints"))
+    folder = PROJECT / record.environment.get("endpoint_folder", "endpoints")
     planned = plan_again(record.specification, record.values, folder)
     resolve(planned.element)
     _carry_out([planned], Options(out, pcap, attempts, on_fail, as_json))
@@ -181,12 +181,16 @@ def _carry_out(planned: Sequence[PlannedRun], options: Options) -> NoReturn:
                     display.end(done)
                 if session.interrupted:
                     break
-        if options.figures:
-            draw_comparisons([done.directory for done in finished])
+        comparisons = draw_comparisons([done.directory for done in finished]) if options.figures else []
     finally:
         for which, handler in before.items():
             signal.signal(which, handler)
     _show(finished, as_json=options.as_json)
+    if finished and options.figures and not options.as_json:
+        print(f"Figures: figure.png beside each run, such as {finished[-1].directory / 'figure.png'}")
+        for path in comparisons:
+            if path.suffix == ".png":
+                print(f"         {path}")
     if session.interrupted:
         sys.exit(EXIT_INTERRUPTED)
     records = _that_count(finished)

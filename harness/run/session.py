@@ -13,6 +13,7 @@ from harness.results.writer import RunDirectory
 from harness.run import describe
 from harness.run.order import Order, Progress
 from harness.sandbox import Sandbox, launch, python_module, take_terminal
+from harness.spec.loader import PROJECT
 from harness.spec.plan import PlannedRun
 
 ATTEMPTS = 3
@@ -79,7 +80,7 @@ class Session:
             attempt=attempt,
             pcap=self.pcap,
             shell_on_fail=self.shell_on_fail,
-            environment={**self._source, "endpoint_folder": str(planned.endpoint_folder)},
+            environment={**self._source, "endpoint_folder": _recorded(planned.endpoint_folder)},
         )
         exit_code = self._carry_out(order)
         try:
@@ -116,6 +117,11 @@ class Session:
                 self._sandbox = None
                 if self.shell_on_fail:
                     take_terminal()
+
+
+def _recorded(folder: Path) -> str:
+    """Return how run.json names an endpoint's folder: a bundled one's relative to the project, wherever that is."""
+    return str(folder.relative_to(PROJECT) if folder.is_relative_to(PROJECT) else folder)
 
 
 def unfinished(order: Order, exit_code: int) -> RunRecord:

@@ -138,7 +138,8 @@ class TestClaims:
         folder, record = Synthetic().write(tmp_path)
         lines = (folder / "paths.csv").read_text().splitlines()
         # Counters that stand still: nothing went through the network.
-        header, first = lines[0].split(","), {}
+        header = lines[0].split(",")
+        first: dict[tuple[str, str], dict[str, str]] = {}
         frozen = [lines[0]]
         for line in lines[1:]:
             cells = dict(zip(header, line.split(","), strict=True))
