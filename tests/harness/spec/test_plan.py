@@ -14,7 +14,7 @@ from tests.support.specs import SCENARIO, changed, planned, scenario_errors
 
 
 def plan(**options: Any) -> list[PlannedRun]:
-    return plan_runs(["failover_quick"], **{"element": "nfqueue", "endpoints": ["tcp"], **options})
+    return plan_runs(["failover_quick"], **{"element": "nfqueue", "endpoints": ["mptcp"], **options})
 
 
 def one(*assignments: tuple[str, Any], **options: Any) -> PlannedRun:
@@ -30,7 +30,7 @@ class TestRunId:
 
     @pytest.mark.parametrize(
         "options",
-        [{"seed": 2}, {"element": "netem"}, {"endpoints": ["tls"]}],
+        [{"seed": 2}, {"element": "netem"}, {"endpoints": ["mptcp-tls"]}],
     )
     def test_changes_with_seed_element_and_endpoint(self, options: dict[str, Any]) -> None:
         assert one(**options).run_id != one().run_id
@@ -68,8 +68,15 @@ class TestRunId:
 
 
 class TestRuns:
+    def test_how_several_paths_are_used_is_nothing_to_an_endpoint_with_one(self) -> None:
+        runs = plan(endpoints=["mptcp", "tcp"])
+        assert [run.endpoint.name for run in runs].count("mptcp") == 6
+        assert [run.values for run in runs if run.endpoint.name == "tcp"] == [
+            {"fault.kind": kind} for kind in ("drop", "rst", "down")
+        ]
+
     def test_matrix_times_endpoints_times_repeats(self) -> None:
-        runs = plan(endpoints=["tcp", "tls"], repeat=3, seed=5)
+        runs = plan(endpoints=["mptcp", "mptcp-tls"], repeat=3, seed=5)
         assert len(runs) == 6 * 2 * 3
         assert {run.seed for run in runs} == {5, 6, 7}
         assert len({run.run_id for run in runs}) == len(runs)
@@ -79,7 +86,7 @@ class TestRuns:
         assert (run.seed, run.scenario.seed, run.specification["seed"], run.specification["scenario"]["seed"]) == (
             9,
         ) * 4
-        assert run.scenario.endpoints == run.specification["scenario"]["endpoints"] == ["tcp"]
+        assert run.scenario.endpoints == run.specification["scenario"]["endpoints"] == ["mptcp"]
 
     def test_values_are_the_point_and_the_assignments(self) -> None:
         assert one(("workload.bytes", "1MB")).values == {
