@@ -1,5 +1,6 @@
 """The command ``harness``: parsing, and one clear message with the right exit code for everything that can go wrong."""
 
+import os
 import sys
 from typing import NoReturn
 
@@ -35,7 +36,10 @@ def main() -> NoReturn:
     """Run the command; whatever a user can do wrong ends with a message, not a traceback."""
     add_administrators_folders()
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # here, where a reader that has left is noticed, and not while Python ends
     except SpecificationError as error:
         _fail(EXIT_USAGE, str(error))
     except BrokenRun as error:
@@ -48,7 +52,7 @@ def main() -> NoReturn:
         _fail(EXIT_LACKING, str(error))
     except BrokenPipeError:
         # The reader of our output has left (harness list | head); nothing is to be told to anybody.
-        sys.stdout = None
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
