@@ -11,8 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from harness.run.capabilities import Capability
-from harness.sandbox import check, launch, python_module
+from harness.sandbox import Finding, check, launch, python_module
 from harness.sandbox.errors import explain
 
 EXIT_LACKING = 4
@@ -28,7 +27,7 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="print the findings as JSON")] = False,
 ) -> None:
     """Show what this machine can do. Exit code 4 if it lacks something that every run needs."""
-    findings = [Capability(f.name, f.ok, f.required, f.detail, f.remedy) for f in check()]
+    findings = check()
     if all(finding.ok for finding in findings if finding.required):
         findings += [_ordinary_users(), *_inside()]
     if as_json:
@@ -38,7 +37,7 @@ def doctor(
     sys.exit(EXIT_LACKING if any(finding.required and not finding.ok for finding in findings) else 0)
 
 
-def _ordinary_users() -> Capability:
+def _ordinary_users() -> Finding:
     """Try, as an ordinary user, what a sandbox needs first; root may do it in any case."""
     name = "namespaces for ordinary users"
     command = ["unshare", "--user", "--map-root-user", "--net", "ip", "link", "set", "lo", "up"]
@@ -46,23 +45,23 @@ def _ordinary_users() -> Capability:
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", **as_user)  # type: ignore[call-overload]
     except OSError as error:
-        return Capability(name, False, False, f"cannot be tried: {error.strerror}", "run script/bootstrap")
+        return Finding(name, False, False, f"cannot be tried: {error.strerror}", "run script/bootstrap")
     if done.returncode == 0:
-        return Capability(name, True, False, "allowed: no root is needed")
+        return Finding(name, True, False, "allowed: no root is needed")
     refused = explain("a user namespace", errno.EPERM, privileged=False)
-    return Capability(name, False, False, refused.reason, refused.remedy)
+    return Finding(name, False, False, refused.reason, refused.remedy)
 
 
-def _inside() -> list[Capability]:
+def _inside() -> list[Finding]:
     with launch(python_module("harness.run.capabilities"), stdout=subprocess.PIPE) as sandbox:
         text = "\n".join(sandbox.lines())
         code = sandbox.wait()
     if code != 0:
-        return [Capability("a program inside", False, True, f"ended with exit code {code}", "see the message above")]
-    return [Capability(**finding) for finding in json.loads(text)]
+        return [Finding("a program inside", False, True, f"ended with exit code {code}", "see the message above")]
+    return [Finding(**finding) for finding in json.loads(text)]
 
 
-def _table(findings: list[Capability]) -> Table:
+def _table(findings: list[Finding]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("", "what", "found", "how to get it"):
         table.add_column(column, overflow="fold")

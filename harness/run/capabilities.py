@@ -7,12 +7,13 @@ import socket
 import struct
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from harness.elements import available_elements
 from harness.measure.machine import percentile
 from harness.network.namespaces import CommandFailed, run_in
+from harness.sandbox import Finding
 
 IPPROTO_MPTCP = 262
 TCP_FASTOPEN = 23
@@ -23,37 +24,17 @@ _TIMER_ROUNDS = 100
 _TIMER_STEP_NS = 3_000_000
 
 
-@dataclass(frozen=True)
-class Capability:
-    """One thing tried.
-
-    Attributes:
-        name: what was tried.
-        ok: whether it worked.
-        required: whether nothing runs without it; otherwise it is worse for the lack.
-        detail: what was found.
-        remedy: what brings it; empty if it worked.
-
-    """
-
-    name: str
-    ok: bool
-    required: bool
-    detail: str
-    remedy: str = ""
-
-
-def probe() -> list[Capability]:
+def probe() -> list[Finding]:
     """Try everything; takes about half a second."""
     found = [_programs(), _mininet(), _shaper()]
     elements = available_elements()
     for name, lack in (("netem", elements.netem), ("nfqueue", elements.nfqueue)):
         found.append(
-            Capability(f"element {name}", lack is None, False, lack or "works", _ELEMENT_REMEDY[name] if lack else "")
+            Finding(f"element {name}", lack is None, False, lack or "works", _ELEMENT_REMEDY[name] if lack else "")
         )
     if not elements.names():
         found.append(
-            Capability("delay and loss", False, True, "neither netem nor NFQUEUE", "take a kernel with one of them")
+            Finding("delay and loss", False, True, "neither netem nor NFQUEUE", "take a kernel with one of them")
         )
     found += [
         _congestion(),
@@ -73,39 +54,39 @@ _ELEMENT_REMEDY = {
 }
 
 
-def _programs() -> Capability:
+def _programs() -> Finding:
     wanted = ("ip", "tc", "iptables", "ip6tables", "nft", "ethtool", "nsenter", "mnexec", "tcpdump", "iperf3", "ping")
     path = os.environ.get("PATH", "") + os.pathsep + "/usr/sbin:/sbin"
     missing = [name for name in wanted if shutil.which(name, path=path) is None]
     if missing:
-        return Capability("programs", False, True, f"missing: {', '.join(missing)}", "run script/bootstrap")
-    return Capability("programs", True, True, f"all {len(wanted)} are there")
+        return Finding("programs", False, True, f"missing: {', '.join(missing)}", "run script/bootstrap")
+    return Finding("programs", True, True, f"all {len(wanted)} are there")
 
 
-def _mininet() -> Capability:
+def _mininet() -> Finding:
     try:
         from mininet.net import VERSION
     except ImportError as error:
-        return Capability(
+        return Finding(
             "Mininet", False, True, str(error), "run script/bootstrap (the distribution's package, not PyPI's)"
         )
-    return Capability("Mininet", True, True, f"version {VERSION}")
+    return Finding("Mininet", True, True, f"version {VERSION}")
 
 
-def _shaper() -> Capability:
+def _shaper() -> Finding:
     try:
         run_in(os.getpid(), ["ip", "link", "add", "probe0", "type", "veth", "peer", "name", "probe1"])
         tbf = ["tbf", "rate", "10mbit", "burst", "10kb", "limit", "100kb"]
         run_in(os.getpid(), ["tc", "qdisc", "add", "dev", "probe0", "root", *tbf])
         run_in(os.getpid(), ["ip", "link", "del", "probe0"])
     except CommandFailed as error:
-        return Capability(
+        return Finding(
             "rate shaping (veth, tbf)", False, True, str(error), "take a kernel with CONFIG_VETH and CONFIG_NET_SCH_TBF"
         )
-    return Capability("rate shaping (veth, tbf)", True, True, "works")
+    return Finding("rate shaping (veth, tbf)", True, True, "works")
 
 
-def _congestion() -> Capability:
+def _congestion() -> Finding:
     known = []
     for name in ("cubic", "reno", "bbr"):
         with socket.socket() as probe_socket:
@@ -115,26 +96,24 @@ def _congestion() -> Capability:
             except OSError:
                 continue
     if "cubic" not in known:
-        return Capability(
+        return Finding(
             "congestion control", False, True, f"no cubic; there are: {', '.join(known)}", "load the module tcp_cubic"
         )
-    return Capability("congestion control", True, True, ", ".join(known))
+    return Finding("congestion control", True, True, ", ".join(known))
 
 
-def _mptcp() -> Capability:
+def _mptcp() -> Finding:
     remedy = "take a kernel of 5.6 or later with CONFIG_MPTCP, and iproute2 of 5.8 or later"
     try:
         socket.socket(socket.AF_INET, socket.SOCK_STREAM, IPPROTO_MPTCP).close()
         run_in(os.getpid(), ["ip", "mptcp", "limits", "show"])
     except (OSError, CommandFailed) as error:
-        return Capability("Multipath TCP", False, False, str(error), remedy)
+        return Finding("Multipath TCP", False, False, str(error), remedy)
     enabled = Path("/proc/sys/net/mptcp/enabled").read_text().strip() == "1"
-    return Capability(
-        "Multipath TCP", enabled, False, "works" if enabled else "switched off", "" if enabled else remedy
-    )
+    return Finding("Multipath TCP", enabled, False, "works" if enabled else "switched off", "" if enabled else remedy)
 
 
-def _fast_open(name: str, protocol: int, remedy: str) -> Capability:
+def _fast_open(name: str, protocol: int, remedy: str) -> Finding:
     """Send data in a SYN over loopback and see whether it was acknowledged."""
     try:
         Path("/proc/sys/net/ipv4/tcp_fastopen").write_text("7")
@@ -150,23 +129,23 @@ def _fast_open(name: str, protocol: int, remedy: str) -> Capability:
             client.sendto(b"hello", MSG_FASTOPEN, listener.getsockname())
             options = struct.unpack_from("5xB", client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104))[0]
     except OSError as error:
-        return Capability(name, False, False, str(error), remedy)
+        return Finding(name, False, False, str(error), remedy)
     acknowledged = bool(options & TCPI_OPT_SYN_DATA)
     detail = "data in the SYN is acknowledged" if acknowledged else "data in the SYN is not acknowledged"
-    return Capability(name, acknowledged, False, detail, "" if acknowledged else remedy)
+    return Finding(name, acknowledged, False, detail, "" if acknowledged else remedy)
 
 
-def _pressure() -> Capability:
+def _pressure() -> Finding:
     try:
         Path("/proc/pressure/cpu").read_text()
     except OSError:
-        return Capability(
+        return Finding(
             "CPU pressure", False, False, "not told by this kernel", "boot with psi=1; idle CPU is judged without it"
         )
-    return Capability("CPU pressure", True, False, "told by the kernel")
+    return Finding("CPU pressure", True, False, "told by the kernel")
 
 
-def _clock() -> Capability:
+def _clock() -> Finding:
     """Watch a bare timer for a third of a second: the smallest lateness that anything on this machine can have."""
     late = []
     deadline = time.monotonic_ns()
@@ -180,7 +159,7 @@ def _clock() -> Capability:
     median, worst = percentile(late, 0.5) / 1e6, percentile(late, 0.99) / 1e6
     detail = f"{name}; a bare timer is {median:.2f} ms late (99 %: {worst:.2f} ms)"
     good = worst < 10
-    return Capability("clock and timer", good, False, detail, "" if good else _clock_remedy())
+    return Finding("clock and timer", good, False, detail, "" if good else _clock_remedy())
 
 
 def _clock_remedy() -> str:

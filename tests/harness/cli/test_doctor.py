@@ -6,14 +6,13 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from harness.cli import app, doctor
-from harness.run.capabilities import Capability
 from harness.sandbox import Finding
 from tests.harness.cli.test_inspect import harness
 
 GOOD = Finding("private namespaces", True, True, "made in 5 ms")
 
 
-def invoke(monkeypatch: pytest.MonkeyPatch, outside: list[Finding], inside: list[Capability], *words: str) -> Result:
+def invoke(monkeypatch: pytest.MonkeyPatch, outside: list[Finding], inside: list[Finding], *words: str) -> Result:
     monkeypatch.setattr(doctor, "check", lambda: outside)
     monkeypatch.setattr(doctor, "_inside", lambda: inside)
     return CliRunner().invoke(app, ["doctor", *words], env={"COLUMNS": "200"})
@@ -33,7 +32,7 @@ class TestForReal:
 
 class TestFindings:
     def test_what_is_lacking_and_needed_is_exit_code_4(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        lack = Capability("Mininet", False, True, "no module", "run script/bootstrap")
+        lack = Finding("Mininet", False, True, "no module", "run script/bootstrap")
         done = invoke(monkeypatch, [GOOD], [lack])
         assert done.exit_code == 4
         (line,) = (line for line in done.stdout.splitlines() if "Mininet" in line)
@@ -41,14 +40,14 @@ class TestFindings:
         assert "run script/bootstrap" in line
 
     def test_what_is_only_better_to_have_is_not(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        lack = Capability("element netem", False, False, "no sch_netem", "take another kernel")
+        lack = Finding("element netem", False, False, "no sch_netem", "take another kernel")
         done = invoke(monkeypatch, [GOOD], [lack])
         assert done.exit_code == 0
         assert "take another kernel" in done.stdout
 
     def test_without_a_sandbox_nothing_is_tried_in_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
         refused = Finding("private namespaces", False, True, "forbidden", "allow it")
-        never = Capability("never", True, True, "tried")
+        never = Finding("never", True, True, "tried")
         done = invoke(monkeypatch, [refused], [never], "--json")
         assert done.exit_code == 4
         assert [each["name"] for each in json.loads(done.stdout)] == ["private namespaces"]

@@ -13,12 +13,12 @@ import pytest
 from harness.elements import available_elements
 from harness.network.namespaces import CommandFailed
 from harness.run import capabilities
-from harness.run.capabilities import Capability
+from harness.sandbox import Finding
 
 pytestmark = pytest.mark.sandbox
 
 
-def found(name: str) -> Capability:
+def found(name: str) -> Finding:
     return next(each for each in capabilities.probe() if each.name == name)
 
 
@@ -47,7 +47,7 @@ class TestProbe:
     def test_as_a_program(self) -> None:
         command = [sys.executable, "-m", "harness.run.capabilities"]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
-        printed = [Capability(**each) for each in json.loads(done.stdout)]
+        printed = [Finding(**each) for each in json.loads(done.stdout)]
         assert [each.name for each in printed] == [each.name for each in capabilities.probe()]
 
 
@@ -55,7 +55,7 @@ class TestLacks:
     def test_programs(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(shutil, "which", lambda name, path: None if name == "iperf3" else name)
         each = found("programs")
-        assert each == Capability("programs", False, True, "missing: iperf3", "run script/bootstrap")
+        assert each == Finding("programs", False, True, "missing: iperf3", "run script/bootstrap")
 
     def test_rate_shaping(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def refuse(pid: int, argv: list[str], **_: Any) -> str:
