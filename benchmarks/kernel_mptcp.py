@@ -82,6 +82,7 @@ def page(failover: list[Record], rotating: list[Record], aggregation: list[Recor
     both = [
         ("goodput_all_paths_mbps", 1), ("goodput_steady_stdev_mbps", 1), ("all_paths_busy_s", 2), ("completion_s", 1),
     ]  # fmt: skip
+    # What is made is Markdown, where escaping for HTML would show.
     template = Environment(trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined, autoescape=False)  # noqa: S701
     return template.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         environment=failover[0]["environment"],

@@ -191,9 +191,11 @@ def _captures(record: RunRecord, topology: Topology) -> Iterator[Breach]:
     captures = (record.environment.get("instruments") or {}).get("captures") or {}
     for name, capture in captures.items():
         path = next((path for path in topology.path if name.endswith(f"-{path.name}.pcap")), None)
-        limit = (path.mtu if path is not None else 0) + _ETHERNET_HEADER
+        if path is None:
+            continue
+        limit = path.mtu + _ETHERNET_HEADER
         largest = capture.get("largest_frame") or 0
-        if path is not None and largest > limit:
+        if largest > limit:
             reason = f"{name} has a frame of {largest} bytes, more than the {limit} that path {path.name} carries"
             yield Breach(threshold="frame", cause="network", measured=largest, limit=limit, reason=reason)
 

@@ -121,8 +121,7 @@ class Emulation:
             set_sysctls(name, pid, wanted)
 
     def _add_path(self, number: int, path: Path) -> None:
-        a, b = f"{path.name}a", f"{path.name}b"
-        nodes = {"from": path.from_, "a_near": a, "a": a, "b": b, "b_near": b, "to": path.to}
+        nodes = _nodes_of(path)
         (from_, near_a), (far_a, far_b), (near_b, to) = (
             self._link(number + 1, (nodes[here], here), (nodes[there], there)) for here, there in LINKS
         )
@@ -166,8 +165,7 @@ class Emulation:
         lines = ["link set lo up"]
         for index, path in enumerate(self.topology.path, start=1):
             own = self._plan.addresses[path.name]
-            a, b = f"{path.name}a", f"{path.name}b"
-            nodes = {"from": path.from_, "a_near": a, "a": a, "b": b, "b_near": b, "to": path.to}
+            nodes = _nodes_of(path)
             for side, peer in (*LINKS, *((there, here) for here, there in LINKS)):
                 if nodes[side] != name:
                     continue
@@ -216,3 +214,9 @@ class Emulation:
     def _options(self) -> str:
         # By route, because inside a namespace the sysctl takes only what the host's administrator allows to everybody.
         return f" congctl {self._congestion}" if self._congestion else ""
+
+
+def _nodes_of(path: Path) -> dict[str, str]:
+    """Return the node on each side of a path's links."""
+    a, b = f"{path.name}a", f"{path.name}b"
+    return {"from": path.from_, "a_near": a, "a": a, "b": b, "b_near": b, "to": path.to}

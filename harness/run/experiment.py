@@ -38,7 +38,6 @@ from harness.run.instruments import Instruments
 from harness.run.order import Order, Progress
 from harness.run.transfer import End, Transfer
 
-_THRESHOLDS = default_thresholds()
 LAST_BYTES_LIMIT_S = 2.0
 SMALLEST_LEAD_S = 0.4
 LEAD_PER_SERVER_START = 3.0
@@ -239,10 +238,11 @@ class Experiment:
                 for path in self._topology.path
             ]
             found = await calibrate(targets, when, self._scenario.seed)
+            thresholds = default_thresholds()
             doubtful = [
                 reason
                 for entry in found
-                for reason in doubts(entry.to_json(), timeline.current_link(entry.path, entry.direction), _THRESHOLDS)
+                for reason in doubts(entry.to_json(), timeline.current_link(entry.path, entry.direction), thresholds)
             ]
             if doubtful:
                 # A machine that was away for a moment looks like a wrong network, once. What is wrong stays so.
