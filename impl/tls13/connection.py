@@ -1,0 +1,498 @@
+"""What both ends of a connection do: records, alerts, keys, application data, and what follows the handshake.
+
+``Client`` and ``Server`` add their handshakes. Bytes and the time go in, bytes and events come out::
+
+    events = connection.receive(data, now)
+    transport.write(connection.data_to_send())
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Final, Generic, TypeVar
+
+from cryptography import x509
+
+from impl.tls13.alerts import TLSError, illegal_parameter, unexpected_message
+from impl.tls13.cipher_suites import CipherSuite
+from impl.tls13.config import Config
+from impl.tls13.events import ApplicationDataReceived, Event, Failed, KeysUpdated, PeerClosed, SecretDerived
+from impl.tls13.handshake_messages import HandshakeReassembly, RawMessage
+from impl.tls13.key_schedule import (
+    KeySchedule,
+    export_keying_material,
+    finished_verify_data,
+    next_traffic_secret,
+    traffic_keys,
+)
+from impl.tls13.messages import CertificateVerify, Finished, KeyUpdate
+from impl.tls13.records import Record, RecordReader, RecordWriter
+from impl.tls13.records.format import MAX_PLAINTEXT
+from impl.tls13.records.opening import Opened, Opener
+from impl.tls13.records.sealing import Sealer
+from impl.tls13.registries import (
+    AlertDescription,
+    AlertLevel,
+    ContentType,
+    HandshakeType,
+    KeyUpdateRequest,
+    SignatureScheme,
+)
+from impl.tls13.signatures import SIGNATURE_SCHEMES, certificate_verify_content, verify
+from impl.tls13.transcript import Transcript
+
+ConfigT = TypeVar("ConfigT", bound=Config)
+
+CHANGE_CIPHER_SPEC: Final = b"\x01"
+MAX_IDLE_RECORDS: Final = 32
+"""How many records may come one after the other that bring nothing: empty data, change_cipher_spec, user_canceled."""
+_KEY_UPDATE_MARGIN: Final = 2**16  # records; keys are changed when the sealer can protect no more than these
+
+
+class WrongMoment(RuntimeError):
+    """The user of a connection asks for something that its state does not allow."""
+
+
+class Connection(ABC, Generic[ConfigT]):
+    """One end of a TLS connection; see ``Client`` and ``Server``.
+
+    Attributes:
+        config: the settings.
+        cipher_suite: the suite, once it is chosen.
+        peer_chain: the peer's certificates, its own first, once they are verified.
+        established: the handshake is over.
+        failed: why the connection is over, if an error ended it.
+        peer_closed: the peer has sent close_notify.
+        closed: we have sent close_notify, or an error has ended the connection.
+
+    """
+
+    _write_label: str
+    _read_label: str
+
+    def __init__(self, config: ConfigT) -> None:
+        self.config = config
+        self.cipher_suite: CipherSuite | None = None
+        self.peer_chain: tuple[x509.Certificate, ...] = ()
+        self.established = False
+        self.failed: Failed | None = None
+        self.peer_closed = False
+        self.closed = False
+        self._now = 0.0
+        self._reader = RecordReader()
+        self._writer = RecordWriter()
+        self._writer.padding = config.padding
+        self._messages = HandshakeReassembly()
+        self._transcript = Transcript()
+        self._schedule: KeySchedule | None = None
+        self._flight: list[bytes] = []
+        self._outgoing: list[bytes] = []
+        self._events: list[Event] = []
+        self._held = False
+        self._writes_application_data = False
+        self._change_cipher_spec_allowed = False
+        self._client_random = b""
+        self._read_secret = b""
+        self._write_secret = b""
+        self._next_read_secret = b""
+        self._read_generation = 0
+        self._write_generation = 0
+        self._exporter_secret = b""
+        self._early_exporter_secret = b""
+        self._owes_key_update = False
+        self._idle_records = 0
+
+    # What the user calls
+
+    def receive(self, data: bytes | bytearray | memoryview, now: float) -> list[Event]:
+        """Take bytes from the peer, of any number of records or parts of them.
+
+        Args:
+            data: the bytes, in order.
+            now: POSIX seconds.
+
+        Returns:
+            What happened. Errors of the peer are events (``Failed``), not exceptions. After a failure, and after the
+            peer's close_notify, further bytes are ignored (section 6.1).
+
+        """
+        self._now = now
+        if self.failed is None and not self.peer_closed:
+            self._reader.receive(data)
+            self._guard(self._process)
+        return self._take_events()
+
+    def receive_from(self, buffer: bytearray, end: int, scratch: bytearray, now: float) -> tuple[int, list[Event]]:
+        """Take bytes from the peer as ``receive`` does, out of a buffer of the caller's: faster where they are many.
+
+        Args:
+            buffer: holds the bytes: those that were left the last time, and new ones behind them.
+            end: where they end in it.
+            scratch: more than 2**14 bytes, better as many as `buffer` has, for the time of this call.
+            now: POSIX seconds.
+
+        Returns:
+            How many bytes are done with, and what happened. The others, part of a record, are for the caller to keep.
+
+        """
+        self._now = now
+        taken = end
+        if self.failed is None and not self.peer_closed:
+            if self._held or self._reader.buffered:
+                self._reader.receive(memoryview(buffer)[:end])
+                self._guard(self._process)
+            else:
+                taken = self._process_from(buffer, end, scratch)
+        return taken, self._take_events()
+
+    def receive_eof(self, now: float) -> list[Event]:
+        """The transport will bring no more bytes. Without close_notify before it, data may have been cut off."""
+        self._now = now
+        if self.failed is None and not self.peer_closed:
+            self._end(
+                Failed(
+                    alert=None,
+                    reason="the transport ended without close_notify: the peer is gone, or data was cut off",
+                    by="transport",
+                )
+            )
+        return self._take_events()
+
+    def data_to_send(self) -> bytes:
+        """The bytes for the peer that have come together since the last call."""
+        if not self._outgoing:
+            return b""
+        data = self._outgoing[0] if len(self._outgoing) == 1 else b"".join(self._outgoing)
+        self._outgoing.clear()
+        return data
+
+    def send(self, data: bytes | bytearray | memoryview) -> None:
+        """Protect application data. A server may do so as soon as it has answered the ClientHello (section 4.4.4).
+
+        Raises:
+            WrongMoment: the keys are not there yet, or the connection is closed.
+
+        """
+        self._prepare_to_send()
+        self._outgoing.append(self._writer.write(ContentType.APPLICATION_DATA, data))
+
+    def send_into(self, data: bytes | bytearray | memoryview, out: bytearray) -> int:
+        """Protect application data as ``send`` does, but put the records into a buffer: faster for much data.
+
+        Args:
+            data: what is sent; not to be used elsewhere during the call.
+            out: has ``sealed_size(len(data))`` bytes or more.
+
+        Returns:
+            How many bytes are in `out`. There are none if ``data_to_send`` has something that must go before: then it
+            has the records, too.
+
+        Raises:
+            WrongMoment: as ``send``.
+
+        """
+        self._prepare_to_send()
+        if self._outgoing:
+            self._outgoing.append(self._writer.write(ContentType.APPLICATION_DATA, data))
+            return 0
+        return self._writer.write_into(data, out)
+
+    def sealed_size(self, length: int) -> int:
+        """How many bytes the records of so much application data take at most."""
+        return self._writer.sealed_size(length)
+
+    def _prepare_to_send(self) -> None:
+        if not self.can_send:
+            raise WrongMoment("application data can be sent between the handshake and close()")
+        self._refresh_write_keys()
+
+    @property
+    def client_random(self) -> bytes:
+        """The random value of the ClientHello, by which key logs name a connection; empty before there is one."""
+        return self._client_random
+
+    @property
+    def can_send(self) -> bool:
+        """Whether application data may be sent now."""
+        return self._writes_application_data and not self.closed
+
+    def close(self) -> None:
+        """Send close_notify: no more data will follow. The peer may go on sending (section 6.1)."""
+        if not self.closed:
+            self._flush()
+            self._send_alert(AlertLevel.WARNING, AlertDescription.CLOSE_NOTIFY)
+            self.closed = True
+
+    def abort(self, alert: AlertDescription, reason: str) -> list[Event]:
+        """End the connection with an alert of the user's choice, at any moment; the last event says so."""
+        if self.failed is None:
+            self._fail(TLSError(alert, reason))
+        return self._take_events()
+
+    def update_keys(self, *, request_peer: bool = False) -> None:
+        """Go on with new keys for what we send (section 4.6.3).
+
+        Args:
+            request_peer: ask the peer to do the same.
+
+        Raises:
+            WrongMoment: the handshake is not over, or the connection is closed.
+
+        """
+        if not self.established or self.closed:
+            raise WrongMoment("keys can be updated between the end of the handshake and close()")
+        self._write_new_keys(KeyUpdateRequest(request_peer))
+
+    def export(self, label: str | bytes, context: bytes, length: int, *, early: bool = False) -> bytes:
+        """Keying material for the application (section 7.5).
+
+        Args:
+            label: names the use; registered with IANA or private.
+            context: what the material is bound to; may be empty.
+            length: in bytes.
+            early: material of the early data's keys, which does not tell this connection from a replayed one.
+
+        Raises:
+            WrongMoment: the secret is not there (yet).
+
+        """
+        secret = self._early_exporter_secret if early else self._exporter_secret
+        if not secret or self.cipher_suite is None:
+            raise WrongMoment("exporters are there once the handshake is over; early ones only with early data")
+        return export_keying_material(self.cipher_suite, secret, label, context, length)
+
+    # Records
+
+    def _process(self) -> None:
+        reader = self._reader
+        self._take_records(reader.open_into, bytearray(max(reader.buffered, MAX_PLAINTEXT + 1)))
+
+    def _process_from(self, buffer: bytearray, end: int, scratch: bytearray) -> int:
+        taken = 0
+
+        def open_into(out: bytearray) -> Opened:
+            nonlocal taken
+            opened = self._reader.open_from(buffer, out, taken, end) if taken < end else Opened()
+            taken += opened.consumed
+            return opened
+
+        self._guard(lambda: self._take_records(open_into, scratch))
+        if self._held:
+            self._reader.receive(memoryview(buffer)[taken:end])
+        return end if self._held or self.peer_closed or self.failed is not None else taken
+
+    def _take_records(self, open_into: Callable[[bytearray], Opened], scratch: bytearray) -> None:
+        self._drain_messages()
+        while self.failed is None and not self._held and not self.peer_closed:
+            opened = open_into(scratch)
+            if opened.ends:
+                with memoryview(scratch)[: opened.produced] as content:
+                    self._take_data(bytes(content), tuple(opened.ends))
+            if opened.failure is not None:
+                raise opened.failure
+            if opened.other is not None:
+                self._take_record(opened.other)
+            elif not opened.consumed:
+                break
+
+    def _take_record(self, record: Record) -> None:
+        if record.content_type == ContentType.HANDSHAKE:
+            self._messages.feed(record.content)
+            self._drain_messages()
+            return
+        if record.content_type == ContentType.APPLICATION_DATA:
+            self._take_data(record.content, (len(record.content),))
+            return
+        self._require_whole_messages()
+        if record.content_type == ContentType.ALERT:
+            self._take_alert(record)
+        elif not self._change_cipher_spec_allowed:
+            raise unexpected_message("change_cipher_spec at a moment when it must not come (section 5)")
+        else:
+            self._count_idle_records(1)
+
+    def _require_whole_messages(self) -> None:
+        if self._messages.pending:
+            raise unexpected_message("another record comes between the pieces of a handshake message")
+
+    def _take_data(self, content: bytes, ends: tuple[int, ...]) -> None:
+        self._require_whole_messages()
+        if len({0, *ends}) > len(ends):
+            self._idle_records = 0
+        else:  # some of the records are empty
+            for start, end in pairwise((0, *ends)):
+                if start == end:
+                    self._count_idle_records(1)
+                else:
+                    self._idle_records = 0
+        self._take_application_data(content, ends)
+
+    def _count_idle_records(self, count: int) -> None:
+        """Records that bring nothing are allowed, but not without end: they would keep a connection busy for free."""
+        self._idle_records += count
+        if self._idle_records > MAX_IDLE_RECORDS:
+            raise unexpected_message(f"more than {MAX_IDLE_RECORDS} records on end that bring nothing")
+
+    def _drain_messages(self) -> None:
+        while not self._held and (message := self._messages.next_message()) is not None:
+            self._idle_records = 0
+            self._take_message(message)
+
+    def _take_message(self, message: RawMessage) -> None:
+        if not self.established:
+            self._take_handshake_message(message)
+        elif message.type == HandshakeType.KEY_UPDATE:
+            self._take_key_update(KeyUpdate.decode(message.body))
+        else:
+            self._take_post_handshake_message(message)
+
+    @abstractmethod
+    def _take_handshake_message(self, message: RawMessage) -> None: ...
+
+    @abstractmethod
+    def _take_post_handshake_message(self, message: RawMessage) -> None: ...
+
+    def _take_application_data(self, content: bytes, ends: tuple[int, ...]) -> None:
+        if not self.established:
+            raise unexpected_message("application data before the handshake is over")
+        self._emit(ApplicationDataReceived(data=content, ends=ends))
+
+    def _take_alert(self, record: Record) -> None:
+        if not record.protected and self._reader.opener is not None and not self._plaintext_alert_allowed():
+            raise unexpected_message("an alert without protection, after keys were agreed")
+        code = record.content[1]
+        if code == AlertDescription.CLOSE_NOTIFY and self.established:
+            self.peer_closed = True
+            self._emit(PeerClosed())
+        elif code == AlertDescription.CLOSE_NOTIFY:
+            self._end(Failed(alert=AlertDescription.CLOSE_NOTIFY, reason="closed during the handshake", by="peer"))
+        elif code == AlertDescription.USER_CANCELED:
+            self._count_idle_records(1)
+        else:
+            # Every other alert is fatal, whatever its level says; so are unknown ones (section 6).
+            try:
+                alert = AlertDescription(code)
+                reason = f"the peer says {alert.name.lower()}"
+            except ValueError:
+                alert, reason = AlertDescription.INTERNAL_ERROR, f"the peer sends the unknown alert {code}"
+            self._end(Failed(alert=alert, reason=reason, by="peer"))
+
+    def _plaintext_alert_allowed(self) -> bool:
+        return False
+
+    # Keys
+
+    def _change_read_keys(self, secret: bytes) -> None:
+        self._require_record_boundary()
+        suite = self._suite
+        self._read_secret = secret
+        self._reader.opener = Opener(suite, traffic_keys(suite, secret))
+
+    def _require_record_boundary(self) -> None:
+        if self._messages.pending:
+            raise unexpected_message("a message that changes keys does not end with its record (section 5.1)")
+
+    def _change_write_keys(self, secret: bytes) -> None:
+        self._flush()
+        suite = self._suite
+        self._write_secret = secret
+        self._writer.sealer = Sealer(suite, traffic_keys(suite, secret))
+
+    def _take_key_update(self, message: KeyUpdate) -> None:
+        self._change_read_keys(next_traffic_secret(self._suite, self._read_secret))
+        self._read_generation += 1
+        self._emit_secret(f"{self._read_label}_TRAFFIC_SECRET_{self._read_generation}", self._read_secret)
+        requested = message.request == KeyUpdateRequest.UPDATE_REQUESTED
+        self._emit(KeysUpdated(generation=self._read_generation, answer_requested=requested))
+        self._owes_key_update |= requested
+
+    def _write_new_keys(self, request: KeyUpdateRequest) -> None:
+        self._owes_key_update = False
+        self._flight.append(KeyUpdate(request).encode())
+        self._change_write_keys(next_traffic_secret(self._suite, self._write_secret))
+        self._write_generation += 1
+        self._emit_secret(f"{self._write_label}_TRAFFIC_SECRET_{self._write_generation}", self._write_secret)
+
+    def _refresh_write_keys(self) -> None:
+        """Change keys before more data if the peer has asked for it, or their limit is near (sections 4.6.3, 5.5).
+
+        Like this a connection that is silent answers many requests with a single KeyUpdate.
+        """
+        sealer = self._writer.sealer
+        if not self.established or sealer is None:
+            return
+        if self._owes_key_update or sealer.records_left <= _KEY_UPDATE_MARGIN:
+            self._write_new_keys(KeyUpdateRequest.UPDATE_NOT_REQUESTED)
+
+    def _finished_data(self, base_secret: bytes) -> bytes:
+        return finished_verify_data(self._suite, base_secret, self._transcript.digest())
+
+    def _verify_finished(self, message: RawMessage, base_secret: bytes) -> None:
+        Finished.decode(message.body).verify(self._finished_data(base_secret))
+        self._transcript.add(message.encoded)
+
+    def _verify_certificate(self, message: RawMessage, *, server: bool) -> None:
+        """Verify CertificateVerify, with which the peer proves that it has the key of its certificate (4.4.3)."""
+        proof = CertificateVerify.decode(message.body)
+        if proof.scheme not in self.config.signature_schemes or proof.scheme not in SIGNATURE_SCHEMES:
+            raise illegal_parameter(f"CertificateVerify has scheme {proof.scheme:#06x}, which was not offered")
+        content = certificate_verify_content(server=server, transcript_hash=self._transcript.digest())
+        verify(self.peer_chain[0], SignatureScheme(proof.scheme), proof.signature, content)
+        self._transcript.add(message.encoded)
+
+    # Output
+
+    def _queue(self, message: bytes) -> None:
+        """Put a handshake message into the flight and the transcript."""
+        self._transcript.add(message)
+        self._flight.append(message)
+
+    def _flush(self) -> None:
+        """Make records of the flight's messages: as few as possible, all with the keys of this moment."""
+        if self._flight:
+            content = b"".join(self._flight)
+            self._flight.clear()
+            self._outgoing.append(self._writer.write(ContentType.HANDSHAKE, content))
+
+    def _send_change_cipher_spec(self) -> None:
+        self._flush()
+        self._outgoing.append(self._writer.write(ContentType.CHANGE_CIPHER_SPEC, CHANGE_CIPHER_SPEC))
+
+    def _send_alert(self, level: AlertLevel, alert: AlertDescription) -> None:
+        self._outgoing.append(self._writer.write(ContentType.ALERT, bytes((level, alert))))
+
+    # Events and errors
+
+    def _emit(self, event: Event) -> None:
+        self._events.append(event)
+
+    def _emit_secret(self, label: str, secret: bytes) -> None:
+        self._events.append(SecretDerived(label=label, secret=secret))
+
+    def _take_events(self) -> list[Event]:
+        events, self._events = self._events, []
+        return events
+
+    def _guard(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except TLSError as error:
+            self._fail(error)
+
+    def _fail(self, error: TLSError) -> None:
+        if not self.closed:
+            self._flight.clear()
+            self._send_alert(AlertLevel.FATAL, error.alert)
+        self._end(Failed(alert=error.alert, reason=error.reason, by="local"))
+
+    def _end(self, failure: Failed) -> None:
+        self.failed = failure
+        self.closed = True
+        self._held = False
+        self._emit(failure)
+
+    @property
+    def _suite(self) -> CipherSuite:
+        if self.cipher_suite is None:
+            raise WrongMoment("no cipher suite has been chosen yet")
+        return self.cipher_suite
