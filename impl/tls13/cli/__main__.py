@@ -1,0 +1,5 @@
+"""``python -m impl.tls13.cli`` is the command ``tls``."""
+
+from impl.tls13.cli import main
+
+main()
