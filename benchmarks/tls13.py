@@ -1,0 +1,123 @@
+"""Measures TLS 1.3 against the bare AEAD and Python's ssl: ``python -m benchmarks.tls13`` (about three minutes).
+
+Writes ``docs/tls13-performance.md``. The parts can be run alone: ``benchmarks.tls13_records``, ``tls13_handshakes`` and
+``tls13_bulk``.
+"""
+
+import argparse
+import os
+import platform
+import ssl
+import statistics
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import cryptography
+from cryptography.hazmat.backends.openssl import backend
+from jinja2 import Environment, StrictUndefined
+
+from benchmarks import tls13_bulk, tls13_handshakes, tls13_records
+from benchmarks.element_accuracy import Machine
+from impl.tls13.cipher_suites import CIPHER_SUITES
+
+TEMPLATE = Path(__file__).with_suffix(".md.j2")
+
+
+@dataclass(frozen=True)
+class Description:
+    """Where it was measured, and how busy others kept the machine before, in cores."""
+
+    cpus: int
+    cpu: str
+    kernel: str
+    python: str
+    cryptography: str
+    library: str
+    ssl: str
+    others: float
+
+
+def describe() -> Description:
+    """Look at the machine for two seconds."""
+    before = Machine.now()
+    time.sleep(2)
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    models = [line.split(":", 1)[1].strip() for line in lines if "model name" in line]
+    return Description(
+        cpus=os.cpu_count() or 1,
+        cpu=models[0] if models else platform.machine(),
+        kernel=platform.release(),
+        python=platform.python_version(),
+        cryptography=cryptography.__version__,
+        library=backend.openssl_version_text(),
+        ssl=ssl.OPENSSL_VERSION,
+        others=Machine.now().cores_since(before),
+    )
+
+
+def record_rows(rounds: int) -> list[tuple[str, ...]]:
+    """Measure records."""
+    rows: list[tuple[str, ...]] = []
+    for suite in CIPHER_SUITES.values():
+        for size in tls13_records.RECORD_SIZES:
+            one = tls13_records.measure(suite, size, rounds=rounds)
+            times = [f"{value * 1e6:.2f}" for value in (one.bare_seal, one.seal_into, one.bare_open, one.open_into)]
+            rows.append((
+                suite.name.removeprefix("TLS_"), f"{size:,}",
+                times[0], times[1], f"{one.seal_ratio:.0%}", times[2], times[3], f"{one.open_ratio:.0%}",
+            ))  # fmt: skip
+    return rows
+
+
+def handshake_rows(rounds: int) -> list[tuple[str, ...]]:
+    """Measure handshakes."""
+    results = tls13_handshakes.measure(count=300, rounds=rounds)
+    return [(one.kind, f"{one.ours:,.0f}", f"{one.theirs:,.0f}", f"{one.ratio:.2f}") for one in results]
+
+
+def bulk_rows(suite: str, mib: int, rounds: int) -> list[tuple[str, ...]]:
+    """Measure bulk transfers."""
+    results = tls13_bulk.measure(suite, mib << 20, rounds)
+    rows: list[tuple[str, ...]] = []
+    for variant in tls13_bulk.RECEIVERS:
+        speeds = [each[variant].gbps for each in results]
+        ratio = statistics.median(each[variant].gbps / each[tls13_bulk.BLOCKING].gbps for each in results)
+        rows.append((
+            variant, f"{statistics.median(speeds):.2f}", f"{min(speeds):.2f}", f"{max(speeds):.2f}", f"{ratio:.2f}",
+            tls13_bulk.cost([each[variant].sender for each in results]),
+            tls13_bulk.cost([each[variant].receiver for each in results]),
+        ))  # fmt: skip
+    return rows
+
+
+def main() -> int:
+    """Measure and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7, help="rounds of handshakes and bulk transfers")
+    parser.add_argument("--mib", type=int, default=2048, help="size of a bulk transfer, MiB")
+    parser.add_argument("--out", type=Path, default=Path("docs"), help="folder of the page")
+    arguments = parser.parse_args()
+    machine = describe()
+    suite = next(iter(CIPHER_SUITES.values())).name
+    # The page is Markdown: nothing in it is to be escaped.
+    environment = Environment(trim_blocks=True, undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)  # noqa: S701
+    target = arguments.out / "tls13-performance.md"
+    target.write_text(
+        environment.from_string(TEMPLATE.read_text()).render(
+            machine=machine,
+            call=tls13_records.CALL,
+            records=record_rows(rounds=tls13_records.ROUNDS),
+            handshakes=handshake_rows(arguments.rounds),
+            bulk=bulk_rows(suite, arguments.mib, arguments.rounds),
+            suite=suite,
+            mib=arguments.mib,
+        )
+    )
+    print(f"wrote {target}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
