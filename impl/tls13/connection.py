@@ -13,37 +13,31 @@ from typing import Final, Generic, TypeVar
 
 from cryptography import x509
 
-from impl.tls13.alerts import TLSError, illegal_parameter, unexpected_message
+from impl.tls13.alerts import TLSError, unexpected_message
 from impl.tls13.cipher_suites import CipherSuite
 from impl.tls13.config import Config
 from impl.tls13.events import ApplicationDataReceived, Event, Failed, KeysUpdated, PeerClosed, SecretDerived
 from impl.tls13.handshake_messages import HandshakeReassembly, RawMessage
 from impl.tls13.key_schedule import (
-    KeySchedule,
     export_keying_material,
-    finished_verify_data,
     next_traffic_secret,
     traffic_keys,
 )
-from impl.tls13.messages import CertificateVerify, Finished, KeyUpdate
-from impl.tls13.records import Record, RecordReader, RecordWriter
+from impl.tls13.messages import KeyUpdate
+from impl.tls13.outbound import Outbound
+from impl.tls13.records import Record, RecordReader
 from impl.tls13.records.format import MAX_PLAINTEXT
 from impl.tls13.records.opening import Opened, Opener
-from impl.tls13.records.sealing import Sealer
 from impl.tls13.registries import (
     AlertDescription,
     AlertLevel,
     ContentType,
     HandshakeType,
     KeyUpdateRequest,
-    SignatureScheme,
 )
-from impl.tls13.signatures import SIGNATURE_SCHEMES, certificate_verify_content, verify
-from impl.tls13.transcript import Transcript
 
 ConfigT = TypeVar("ConfigT", bound=Config)
 
-CHANGE_CIPHER_SPEC: Final = b"\x01"
 MAX_IDLE_RECORDS: Final = 32
 """How many records may come one after the other that bring nothing: empty data, change_cipher_spec, user_canceled."""
 _KEY_UPDATE_MARGIN: Final = 2**16  # records; keys are changed when the sealer can protect no more than these
@@ -80,23 +74,15 @@ class Connection(ABC, Generic[ConfigT]):
         self.closed = False
         self._now = 0.0
         self._reader = RecordReader()
-        self._writer = RecordWriter()
-        self._writer.padding = config.padding
+        self._out = Outbound(config.padding)
         self._messages = HandshakeReassembly()
-        self._transcript = Transcript()
-        self._schedule: KeySchedule | None = None
-        self._flight: list[bytes] = []
-        self._outgoing: list[bytes] = []
         self._events: list[Event] = []
         self._held = False
         self._writes_application_data = False
         self._change_cipher_spec_allowed = False
         self._client_random = b""
         self._read_secret = b""
-        self._write_secret = b""
-        self._next_read_secret = b""
         self._read_generation = 0
-        self._write_generation = 0
         self._exporter_secret = b""
         self._early_exporter_secret = b""
         self._owes_key_update = False
@@ -160,11 +146,7 @@ class Connection(ABC, Generic[ConfigT]):
 
     def data_to_send(self) -> bytes:
         """The bytes for the peer that have come together since the last call."""
-        if not self._outgoing:
-            return b""
-        data = self._outgoing[0] if len(self._outgoing) == 1 else b"".join(self._outgoing)
-        self._outgoing.clear()
-        return data
+        return self._out.take()
 
     def send(self, data: bytes | bytearray | memoryview) -> None:
         """Protect application data. A server may do so as soon as it has answered the ClientHello (section 4.4.4).
@@ -174,7 +156,7 @@ class Connection(ABC, Generic[ConfigT]):
 
         """
         self._prepare_to_send()
-        self._outgoing.append(self._writer.write(ContentType.APPLICATION_DATA, data))
+        self._out.data(data)
 
     def send_into(self, data: bytes | bytearray | memoryview, out: bytearray) -> int:
         """Protect application data as ``send`` does, but put the records into a buffer: faster for much data.
@@ -192,14 +174,14 @@ class Connection(ABC, Generic[ConfigT]):
 
         """
         self._prepare_to_send()
-        if self._outgoing:
-            self._outgoing.append(self._writer.write(ContentType.APPLICATION_DATA, data))
+        if self._out.pending:
+            self._out.data(data)
             return 0
-        return self._writer.write_into(data, out)
+        return self._out.writer.write_into(data, out)
 
     def sealed_size(self, length: int) -> int:
         """How many bytes the records of so much application data take at most."""
-        return self._writer.sealed_size(length)
+        return self._out.writer.sealed_size(length)
 
     def _prepare_to_send(self) -> None:
         if not self.can_send:
@@ -219,8 +201,7 @@ class Connection(ABC, Generic[ConfigT]):
     def close(self) -> None:
         """Send close_notify: no more data will follow. The peer may go on sending (section 6.1)."""
         if not self.closed:
-            self._flush()
-            self._send_alert(AlertLevel.WARNING, AlertDescription.CLOSE_NOTIFY)
+            self._out.alert(AlertLevel.WARNING, AlertDescription.CLOSE_NOTIFY)
             self.closed = True
 
     def abort(self, alert: AlertDescription, reason: str) -> list[Event]:
@@ -392,12 +373,6 @@ class Connection(ABC, Generic[ConfigT]):
         if self._messages.pending:
             raise unexpected_message("a message that changes keys does not end with its record (section 5.1)")
 
-    def _change_write_keys(self, secret: bytes) -> None:
-        self._flush()
-        suite = self._suite
-        self._write_secret = secret
-        self._writer.sealer = Sealer(suite, traffic_keys(suite, secret))
-
     def _take_key_update(self, message: KeyUpdate) -> None:
         self._change_read_keys(next_traffic_secret(self._suite, self._read_secret))
         self._read_generation += 1
@@ -408,58 +383,16 @@ class Connection(ABC, Generic[ConfigT]):
 
     def _write_new_keys(self, request: KeyUpdateRequest) -> None:
         self._owes_key_update = False
-        self._flight.append(KeyUpdate(request).encode())
-        self._change_write_keys(next_traffic_secret(self._suite, self._write_secret))
-        self._write_generation += 1
-        self._emit_secret(f"{self._write_label}_TRAFFIC_SECRET_{self._write_generation}", self._write_secret)
+        secret = self._out.update_keys(self._suite, request)
+        self._emit_secret(f"{self._write_label}_TRAFFIC_SECRET_{self._out.generation}", secret)
 
     def _refresh_write_keys(self) -> None:
         """Change keys before more data if the peer has asked for it, or their limit is near (sections 4.6.3, 5.5).
 
         Like this a connection that is silent answers many requests with a single KeyUpdate.
         """
-        sealer = self._writer.sealer
-        if not self.established or sealer is None:
-            return
-        if self._owes_key_update or sealer.records_left <= _KEY_UPDATE_MARGIN:
+        if self.established and (self._owes_key_update or self._out.records_left <= _KEY_UPDATE_MARGIN):
             self._write_new_keys(KeyUpdateRequest.UPDATE_NOT_REQUESTED)
-
-    def _finished_data(self, base_secret: bytes) -> bytes:
-        return finished_verify_data(self._suite, base_secret, self._transcript.digest())
-
-    def _verify_finished(self, message: RawMessage, base_secret: bytes) -> None:
-        Finished.decode(message.body).verify(self._finished_data(base_secret))
-        self._transcript.add(message.encoded)
-
-    def _verify_certificate(self, message: RawMessage, *, server: bool) -> None:
-        """Verify CertificateVerify, with which the peer proves that it has the key of its certificate (4.4.3)."""
-        proof = CertificateVerify.decode(message.body)
-        if proof.scheme not in self.config.signature_schemes or proof.scheme not in SIGNATURE_SCHEMES:
-            raise illegal_parameter(f"CertificateVerify has scheme {proof.scheme:#06x}, which was not offered")
-        content = certificate_verify_content(server=server, transcript_hash=self._transcript.digest())
-        verify(self.peer_chain[0], SignatureScheme(proof.scheme), proof.signature, content)
-        self._transcript.add(message.encoded)
-
-    # Output
-
-    def _queue(self, message: bytes) -> None:
-        """Put a handshake message into the flight and the transcript."""
-        self._transcript.add(message)
-        self._flight.append(message)
-
-    def _flush(self) -> None:
-        """Make records of the flight's messages: as few as possible, all with the keys of this moment."""
-        if self._flight:
-            content = b"".join(self._flight)
-            self._flight.clear()
-            self._outgoing.append(self._writer.write(ContentType.HANDSHAKE, content))
-
-    def _send_change_cipher_spec(self) -> None:
-        self._flush()
-        self._outgoing.append(self._writer.write(ContentType.CHANGE_CIPHER_SPEC, CHANGE_CIPHER_SPEC))
-
-    def _send_alert(self, level: AlertLevel, alert: AlertDescription) -> None:
-        self._outgoing.append(self._writer.write(ContentType.ALERT, bytes((level, alert))))
 
     # Events and errors
 
@@ -481,8 +414,7 @@ class Connection(ABC, Generic[ConfigT]):
 
     def _fail(self, error: TLSError) -> None:
         if not self.closed:
-            self._flight.clear()
-            self._send_alert(AlertLevel.FATAL, error.alert)
+            self._out.alert(AlertLevel.FATAL, error.alert)
         self._end(Failed(alert=error.alert, reason=error.reason, by="local"))
 
     def _end(self, failure: Failed) -> None:

@@ -2,27 +2,25 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, auto
+from functools import partial
 from typing import Final
 
 from impl.tls13.alerts import TLSError, illegal_parameter, unexpected_message
 from impl.tls13.certificates import Credentials, verify_client
 from impl.tls13.config import ClientAuthentication, ServerConfig
-from impl.tls13.connection import Connection, WrongMoment
+from impl.tls13.connection import WrongMoment
 from impl.tls13.events import ApplicationDataReceived, ClientHelloReceived, Event, HandshakeCompleted
 from impl.tls13.extensions import (
-    INDICATION,
     KeyShareEntry,
     check_response,
     encode_cookie,
     encode_max_early_data_size,
-    encode_record_size_limit,
     encode_selected_group,
     encode_selected_identity,
-    encode_selected_protocol,
     encode_selected_version,
     encode_server_share,
-    encode_signature_algorithms,
 )
+from impl.tls13.handshake import Handshake, Step
 from impl.tls13.handshake_messages import RawMessage
 from impl.tls13.key_schedule import KeySchedule, resumption_psk
 from impl.tls13.messages import (
@@ -55,6 +53,7 @@ from impl.tls13.registries import (
     NamedGroup,
     SignatureScheme,
 )
+from impl.tls13.server_parameters import encrypted_extensions, request_extensions
 from impl.tls13.signatures import certificate_verify_content
 from impl.tls13.tickets import TicketState
 
@@ -78,7 +77,7 @@ class ServerState(Enum):
     CONNECTED = auto()
 
 
-class Server(Connection[ServerConfig]):
+class Server(Handshake[ServerConfig]):
     """A server's end of a connection.
 
     Attributes:
@@ -132,10 +131,7 @@ class Server(Connection[ServerConfig]):
             WrongMoment: the handshake is not held.
 
         """
-        if not self._held:
-            raise WrongMoment("the handshake is not held")
-        self._now = now
-        self._held = False
+        self._go_on(now)
         if extensions is not None:
             self._extensions = extensions
         if credentials is not None:
@@ -154,15 +150,17 @@ class Server(Connection[ServerConfig]):
             raise WrongMoment("tickets can be sent between the handshake and close(), by a server that has ticket keys")
         self._now = now
         self._issue_ticket()
-        self._flush()
+        self._out.flush()
 
     # The ClientHello and its answer
 
-    def _take_handshake_message(self, message: RawMessage) -> None:
+    def _step(self, message: RawMessage) -> Step | None:
         step = _STEPS.get((self.state, message.type))
-        if step is None:
-            raise unexpected_message(f"{message.type.name.lower()} in state {self.state.name}")
-        step(self, message)
+        return None if step is None else partial(step, self)
+
+    @property
+    def _state_name(self) -> str:
+        return self.state.name
 
     def _client_hello(self, message: RawMessage) -> None:
         hello = ClientHello.decode(message.body)
@@ -213,9 +211,9 @@ class Server(Connection[ServerConfig]):
                 HELLO_RETRY_REQUEST_RANDOM, offer.hello.legacy_session_id, self._suite.code, extensions
             ).encode()
         )
-        self._flush()
+        self._out.flush()
         if offer.hello.legacy_session_id:
-            self._send_change_cipher_spec()
+            self._out.change_cipher_spec()
         if offer.early_data:
             self._reader.skip_early_data_before_second_hello(self._early_data_budget())
         self.state = ServerState.WAIT_SECOND_CH
@@ -248,8 +246,8 @@ class Server(Connection[ServerConfig]):
         self._emit_secret("CLIENT_HANDSHAKE_TRAFFIC_SECRET", self._client_secret)
         self._emit_secret("SERVER_HANDSHAKE_TRAFFIC_SECRET", server_secret)
         if offer.hello.legacy_session_id and self._first is None:
-            self._send_change_cipher_spec()
-        self._change_write_keys(server_secret)
+            self._out.change_cipher_spec()
+        self._out.change_keys(self._suite, server_secret)
         self._send_parameters(offer)
         self._queue(Finished(self._finished_data(server_secret)).encode())
         self._enter_application(schedule)
@@ -275,50 +273,33 @@ class Server(Connection[ServerConfig]):
         extensions[ExtensionType.SUPPORTED_VERSIONS] = encode_selected_version(TLS13)
         random = self.config.random(_RANDOM_SIZE)
         self._queue(ServerHello(random, offer.hello.legacy_session_id, self._suite.code, extensions).encode())
-        self._flush()
+        self._out.flush()
         return shared_secret
 
     def _send_parameters(self, offer: PeerOffer) -> None:
         """EncryptedExtensions and, without a pre-shared key, what proves who the server is (sections 4.3 and 4.4)."""
-        self._queue(EncryptedExtensions(self._encrypted_extensions(offer)).encode())
+        limit = None
+        if offer.record_size_limit is not None:
+            limit = self.config.record_size_limit or MAX_PLAINTEXT + 1
+            self._reader.max_content = limit - 1
+            self._out.writer.max_content = min(offer.record_size_limit, MAX_PLAINTEXT + 1) - 1
+        built_in = encrypted_extensions(
+            # As in older versions, the name is not acknowledged again when a session is resumed (RFC 6066, section 3).
+            named=offer.server_name is not None and self._psk is None,
+            alpn_protocol=self.alpn_protocol,
+            record_size_limit=limit,
+            early_data=self._early_data_accepted,
+        )
+        self._queue(EncryptedExtensions(self.config.arranged(built_in, self._extensions)).encode())
         if self._shown is None:
             return
         if self.config.client_authentication is not ClientAuthentication.NONE:
-            self._queue(CertificateRequest(b"", self._request_extensions()).encode())
+            self._queue(CertificateRequest(b"", request_extensions(self.config)).encode())
         credentials, scheme = self._shown
         entries = tuple(CertificateEntry(data, {}) for data in credentials.chain)
         self._queue(Certificate(b"", entries).encode())
         content = certificate_verify_content(server=True, transcript_hash=self._transcript.digest())
         self._queue(CertificateVerify(scheme, credentials.sign(scheme, content)).encode())
-
-    def _encrypted_extensions(self, offer: PeerOffer) -> dict[int, bytes]:
-        extensions: dict[int, bytes] = {}
-        if offer.server_name is not None and self._psk is None:
-            # As in older versions, the name is not acknowledged again when a session is resumed (RFC 6066, section 3).
-            extensions[ExtensionType.SERVER_NAME] = INDICATION
-        if self.alpn_protocol is not None:
-            extensions[ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION] = encode_selected_protocol(
-                self.alpn_protocol
-            )
-        if offer.record_size_limit is not None:
-            self._writer.max_content = min(offer.record_size_limit, MAX_PLAINTEXT + 1) - 1
-            limit = self.config.record_size_limit or MAX_PLAINTEXT + 1
-            self._reader.max_content = limit - 1
-            extensions[ExtensionType.RECORD_SIZE_LIMIT] = encode_record_size_limit(limit)
-        if self._early_data_accepted:
-            extensions[ExtensionType.EARLY_DATA] = INDICATION
-        return self.config.arranged(extensions, self._extensions)
-
-    def _request_extensions(self) -> dict[int, bytes]:
-        config = self.config
-        extensions: dict[int, bytes] = {
-            ExtensionType.SIGNATURE_ALGORITHMS: encode_signature_algorithms(config.signature_schemes)
-        }
-        if config.certificate_signature_schemes is not None:
-            extensions[ExtensionType.SIGNATURE_ALGORITHMS_CERT] = encode_signature_algorithms(
-                config.certificate_signature_schemes
-            )
-        return extensions
 
     def _enter_application(self, schedule: KeySchedule) -> None:
         schedule.enter_application()
@@ -326,7 +307,7 @@ class Server(Connection[ServerConfig]):
         self._next_read_secret = schedule.client_application_traffic_secret(digest)
         server_secret = schedule.server_application_traffic_secret(digest)
         self._exporter_secret = schedule.exporter_secret(digest)
-        self._change_write_keys(server_secret)
+        self._out.change_keys(self._suite, server_secret)
         self._emit_secret("CLIENT_TRAFFIC_SECRET_0", self._next_read_secret)
         self._emit_secret("SERVER_TRAFFIC_SECRET_0", server_secret)
         self._emit_secret("EXPORTER_SECRET", self._exporter_secret)
@@ -400,7 +381,7 @@ class Server(Connection[ServerConfig]):
         certificate = Certificate.decode(message.body)
         if certificate.context:
             raise illegal_parameter("the client's Certificate has another context than the request (section 4.4.2)")
-        requested = self._request_extensions()
+        requested = request_extensions(self.config)
         for entry in certificate.entries:
             check_response(HandshakeType.CERTIFICATE, entry.extensions, requested)
         self._transcript.add(message.encoded)
@@ -419,9 +400,7 @@ class Server(Connection[ServerConfig]):
 
     def _finished(self, message: RawMessage) -> None:
         self._verify_finished(message, self._client_secret)
-        if self._schedule is None:
-            raise WrongMoment("no keys have been agreed on")
-        self._resumption_secret = self._schedule.resumption_secret(self._transcript.digest())
+        self._resumption_secret = self._key_schedule.resumption_secret(self._transcript.digest())
         self._change_read_keys(self._next_read_secret)
         self.state = ServerState.CONNECTED
         self._change_cipher_spec_allowed = False
@@ -441,7 +420,7 @@ class Server(Connection[ServerConfig]):
         if self.config.tickets is not None and self._received.psk_with_dhe and not self.closed:
             for _ in range(self.config.tickets_per_handshake):
                 self._issue_ticket()
-            self._flush()
+            self._out.flush()
 
     def _plaintext_alert_allowed(self) -> bool:
         # A client that cannot make sense of our answer has no keys to protect its alert with.
@@ -469,7 +448,7 @@ class Server(Connection[ServerConfig]):
         size = self.config.max_early_data
         extensions: dict[int, bytes] = {ExtensionType.EARLY_DATA: encode_max_early_data_size(size)} if size else {}
         ticket = NewSessionTicket(tickets.lifetime, age_add, nonce, tickets.seal(state, self._now), extensions)
-        self._flight.append(ticket.encode())
+        self._out.message(ticket.encode())
 
     def _take_post_handshake_message(self, message: RawMessage) -> None:
         raise unexpected_message(f"{message.type.name.lower()} after the handshake")
