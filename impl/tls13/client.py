@@ -23,9 +23,7 @@ from impl.tls13.key_schedule import KeySchedule, resumption_psk
 from impl.tls13.messages import (
     MAX_TICKET_LIFETIME,
     Certificate,
-    CertificateEntry,
     CertificateRequest,
-    CertificateVerify,
     EncryptedExtensions,
     EndOfEarlyData,
     Finished,
@@ -48,7 +46,6 @@ from impl.tls13.server_answer import (
     requested_change,
 )
 from impl.tls13.sessions import Session
-from impl.tls13.signatures import certificate_verify_content
 
 
 class ClientState(Enum):
@@ -308,10 +305,7 @@ class Client(Handshake[ClientConfig]):
         if credentials is None or scheme is None:
             self._queue(Certificate(request.context, ()).encode())
             return
-        entries = tuple(CertificateEntry(data, {}) for data in credentials.chain)
-        self._queue(Certificate(request.context, entries).encode())
-        content = certificate_verify_content(server=False, transcript_hash=self._transcript.digest())
-        self._queue(CertificateVerify(scheme, credentials.sign(scheme, content)).encode())
+        self._show(credentials, scheme, server=False, context=request.context)
 
     def _completed(self) -> HandshakeCompleted:
         if self._group is None:
@@ -337,10 +331,7 @@ class Client(Handshake[ClientConfig]):
         self.cipher_suite = key.suite
         schedule = KeySchedule(key.suite, key.psk)
         digest = self._transcript.digest_with(b"", key.suite.hash)
-        secret = schedule.client_early_traffic_secret(digest)
-        self._early_exporter_secret = schedule.early_exporter_secret(digest)
-        self._emit_secret("CLIENT_EARLY_TRAFFIC_SECRET", secret)
-        self._emit_secret("EARLY_EXPORTER_SECRET", self._early_exporter_secret)
+        secret = self._early_secret(schedule, digest)
         if self.config.compatibility_mode:
             self._out.change_cipher_spec()
         self._out.change_keys(self._suite, secret)

@@ -155,7 +155,7 @@ class Connection(ABC, Generic[ConfigT]):
             WrongMoment: the keys are not there yet, or the connection is closed.
 
         """
-        self._prepare_to_send()
+        self._prepare_to_send(len(data))
         self._out.data(data)
 
     def send_into(self, data: bytes | bytearray | memoryview, out: bytearray) -> int:
@@ -173,7 +173,7 @@ class Connection(ABC, Generic[ConfigT]):
             WrongMoment: as ``send``.
 
         """
-        self._prepare_to_send()
+        self._prepare_to_send(len(data))
         if self._out.pending:
             self._out.data(data)
             return 0
@@ -183,10 +183,10 @@ class Connection(ABC, Generic[ConfigT]):
         """How many bytes the records of so much application data take at most."""
         return self._out.writer.sealed_size(length)
 
-    def _prepare_to_send(self) -> None:
+    def _prepare_to_send(self, size: int) -> None:
         if not self.can_send:
             raise WrongMoment("application data can be sent between the handshake and close()")
-        self._refresh_write_keys()
+        self._refresh_write_keys(size // self._out.writer.max_content)
 
     @property
     def client_random(self) -> bytes:
@@ -386,12 +386,12 @@ class Connection(ABC, Generic[ConfigT]):
         secret = self._out.update_keys(self._suite, request)
         self._emit_secret(f"{self._write_label}_TRAFFIC_SECRET_{self._out.generation}", secret)
 
-    def _refresh_write_keys(self) -> None:
+    def _refresh_write_keys(self, records: int) -> None:
         """Change keys before more data if the peer has asked for it, or their limit is near (sections 4.6.3, 5.5).
 
         Like this a connection that is silent answers many requests with a single KeyUpdate.
         """
-        if self.established and (self._owes_key_update or self._out.records_left <= _KEY_UPDATE_MARGIN):
+        if self.established and (self._owes_key_update or self._out.records_left <= _KEY_UPDATE_MARGIN + records):
             self._write_new_keys(KeyUpdateRequest.UPDATE_NOT_REQUESTED)
 
     # Events and errors

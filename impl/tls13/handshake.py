@@ -5,11 +5,12 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from impl.tls13.alerts import illegal_parameter, unexpected_message
+from impl.tls13.certificates import Credentials
 from impl.tls13.config import Config
 from impl.tls13.connection import Connection, WrongMoment
 from impl.tls13.handshake_messages import RawMessage
 from impl.tls13.key_schedule import KeySchedule, finished_verify_data
-from impl.tls13.messages import CertificateVerify, Finished
+from impl.tls13.messages import Certificate, CertificateEntry, CertificateVerify, Finished
 from impl.tls13.registries import SignatureScheme
 from impl.tls13.signatures import SIGNATURE_SCHEMES, certificate_verify_content, verify
 from impl.tls13.transcript import Transcript
@@ -51,6 +52,21 @@ class Handshake(Connection[ConfigT]):
             raise WrongMoment("the handshake is not held")
         self._now = now
         self._held = False
+
+    def _show(self, credentials: Credentials, scheme: SignatureScheme, *, server: bool, context: bytes = b"") -> None:
+        """Show certificates, and prove that we have the key of the first (sections 4.4.2 and 4.4.3)."""
+        entries = tuple(CertificateEntry(data, {}) for data in credentials.chain)
+        self._queue(Certificate(context, entries).encode())
+        content = certificate_verify_content(server=server, transcript_hash=self._transcript.digest())
+        self._queue(CertificateVerify(scheme, credentials.sign(scheme, content)).encode())
+
+    def _early_secret(self, schedule: KeySchedule, digest: bytes) -> bytes:
+        """The secret of early data, and that of their exporters (section 7.1); `digest` is of the ClientHello."""
+        secret = schedule.client_early_traffic_secret(digest)
+        self._early_exporter_secret = schedule.early_exporter_secret(digest)
+        self._emit_secret("CLIENT_EARLY_TRAFFIC_SECRET", secret)
+        self._emit_secret("EARLY_EXPORTER_SECRET", self._early_exporter_secret)
+        return secret
 
     def _finished_data(self, base_secret: bytes) -> bytes:
         return finished_verify_data(self._suite, base_secret, self._transcript.digest())

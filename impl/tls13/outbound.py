@@ -62,6 +62,8 @@ class Outbound:
         if level is AlertLevel.FATAL:
             self._flight.clear()
         self.flush()
+        if self.protected and not self.records_left:
+            return  # nothing more can be said with these keys
         self._records.append(self.writer.write(ContentType.ALERT, bytes((level, alert))))
 
     def data(self, content: bytes | bytearray | memoryview) -> None:

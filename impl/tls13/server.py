@@ -26,9 +26,7 @@ from impl.tls13.key_schedule import KeySchedule, resumption_psk
 from impl.tls13.messages import (
     HELLO_RETRY_REQUEST_RANDOM,
     Certificate,
-    CertificateEntry,
     CertificateRequest,
-    CertificateVerify,
     ClientHello,
     EncryptedExtensions,
     EndOfEarlyData,
@@ -54,11 +52,11 @@ from impl.tls13.registries import (
     SignatureScheme,
 )
 from impl.tls13.server_parameters import encrypted_extensions, request_extensions
-from impl.tls13.signatures import certificate_verify_content
 from impl.tls13.tickets import TicketState
 
 _RANDOM_SIZE: Final = 32
-_TICKET_NONCE_SIZE: Final = 2
+_TICKET_NONCE_SIZE: Final = 2  # bytes, for the first 65,536 tickets of a connection
+_LONGEST_CHAIN_IN_TICKET: Final = 2**14  # bytes: a client with more must show its certificates each time
 
 
 class ServerState(Enum):
@@ -296,10 +294,7 @@ class Server(Handshake[ServerConfig]):
         if self.config.client_authentication is not ClientAuthentication.NONE:
             self._queue(CertificateRequest(b"", request_extensions(self.config)).encode())
         credentials, scheme = self._shown
-        entries = tuple(CertificateEntry(data, {}) for data in credentials.chain)
-        self._queue(Certificate(b"", entries).encode())
-        content = certificate_verify_content(server=True, transcript_hash=self._transcript.digest())
-        self._queue(CertificateVerify(scheme, credentials.sign(scheme, content)).encode())
+        self._show(credentials, scheme, server=True)
 
     def _enter_application(self, schedule: KeySchedule) -> None:
         schedule.enter_application()
@@ -346,12 +341,7 @@ class Server(Handshake[ServerConfig]):
         )
 
     def _start_early_data(self, schedule: KeySchedule) -> None:
-        digest = self._transcript.digest()
-        secret = schedule.client_early_traffic_secret(digest)
-        self._early_exporter_secret = schedule.early_exporter_secret(digest)
-        self._emit_secret("CLIENT_EARLY_TRAFFIC_SECRET", secret)
-        self._emit_secret("EARLY_EXPORTER_SECRET", self._early_exporter_secret)
-        self._change_read_keys(secret)
+        self._change_read_keys(self._early_secret(schedule, self._transcript.digest()))
         self._early_data_left = self._early_data_budget()
 
     def _early_data_budget(self) -> int:
@@ -430,9 +420,9 @@ class Server(Handshake[ServerConfig]):
 
     def _issue_ticket(self) -> None:
         tickets = self.config.tickets
-        if tickets is None:
+        if tickets is None or sum(map(len, self._client_chain)) > _LONGEST_CHAIN_IN_TICKET:
             return
-        nonce = self._tickets_sent.to_bytes(_TICKET_NONCE_SIZE, "big")
+        nonce = self._tickets_sent.to_bytes(max(_TICKET_NONCE_SIZE, -(-self._tickets_sent.bit_length() // 8)), "big")
         self._tickets_sent += 1
         age_add = int.from_bytes(self.config.random(4), "big")
         state = TicketState(

@@ -53,7 +53,7 @@ class TicketState:
                 self.age_add.to_bytes(4, "big"),
                 self.max_early_data.to_bytes(4, "big"),
                 vector8(self.psk),
-                vector8((self.server_name or "").encode("ascii")),
+                vector16((self.server_name or "").encode("ascii")),
                 vector8(self.alpn_protocol or b""),
                 vector16(b"".join(vector24(certificate) for certificate in self.chain)),
             )
@@ -68,7 +68,7 @@ class TicketState:
         suite = CIPHER_SUITES[reader.u16()]
         issued = int.from_bytes(reader.take(8), "big") / 1000
         age_add, max_early_data = reader.u32(), reader.u32()
-        psk, server_name, alpn_protocol = reader.vector8(), reader.vector8(), reader.vector8()
+        psk, server_name, alpn_protocol = reader.vector8(), reader.vector16(), reader.vector8()
         certificates = Reader(reader.vector16(), "a ticket's chain")
         reader.finish()
         chain = []

@@ -65,9 +65,28 @@ class Certificates:
         """An identity whose key has the OID id-RSASSA-PSS, for servers and clients."""
         certificate, key = self.folder / "rsa-pss.pem", self.folder / "rsa-pss.key"
         run([OPENSSL, "genpkey", "-algorithm", "RSA-PSS", "-pkeyopt", "rsa_keygen_bits:2048", "-out", key])
-        issuer: list[str | Path] = ["-CA", self.root, "-CAkey", self._root_key, "-days", "30"]
-        run([OPENSSL, "req", "-x509", "-key", key, "-out", certificate, "-subj", f"/CN={NAME}", *issuer, *_EXTENSIONS])
+        self._certify(certificate, key, NAME, _EXTENSIONS, issuer=(self.root, self._root_key))
         return Identity(Credentials.from_files(certificate, key), certificate, key)
+
+    def issued_by_an_intermediate(self) -> Identity:
+        """A server's identity for NAME, issued by another authority, whose certificate is in the same file."""
+        issuer, issuer_key = self.folder / "intermediate.pem", self.folder / "intermediate.key"
+        certificate, key = self.folder / "chain.pem", self.folder / "chain.key"
+        for path in (issuer_key, key):
+            run([OPENSSL, "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", path])
+        self._certify(issuer, issuer_key, "intermediate", _AUTHORITYS_EXTENSIONS, issuer=(self.root, self._root_key))
+        self._certify(certificate, key, NAME, _EXTENSIONS, issuer=(issuer, issuer_key))
+        certificate.write_bytes(certificate.read_bytes() + issuer.read_bytes())
+        return Identity(Credentials.from_files(certificate, key), certificate, key)
+
+    @staticmethod
+    def _certify(
+        certificate: Path, key: Path, subject: str, extensions: Sequence[str], *, issuer: tuple[Path, Path]
+    ) -> None:
+        options: list[str | Path] = ["-subj", f"/CN={subject}", "-CA", issuer[0], "-CAkey", issuer[1], "-days", "30"]
+        for extension in extensions:
+            options += ["-addext", extension]
+        run([OPENSSL, "req", "-x509", "-key", key, "-out", certificate, *options])
 
     def client_config(self, **settings: Any) -> ClientConfig:
         """A client that trusts the authority, with these changes."""
@@ -78,11 +97,12 @@ class Certificates:
         return ServerConfig(**{"credentials": (self.identity().credentials,), **settings})
 
 
-_EXTENSIONS: list[str | Path] = [
-    *("-addext", f"subjectAltName=DNS:{NAME}"),
-    *("-addext", "basicConstraints=critical,CA:FALSE"),
-    *("-addext", "keyUsage=critical,digitalSignature"),
-]
+_EXTENSIONS = (
+    f"subjectAltName=DNS:{NAME}",
+    "basicConstraints=critical,CA:FALSE",
+    "keyUsage=critical,digitalSignature",
+)
+_AUTHORITYS_EXTENSIONS = ("basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign")
 
 
 class OpenSSLServer(Program):
@@ -90,7 +110,11 @@ class OpenSSLServer(Program):
 
     def __init__(self, options: Sequence[str | Path]) -> None:
         super().__init__([OPENSSL, "s_server", "-accept", "127.0.0.1:0", *options])
-        self.port = int(self.expect(r"ACCEPT 127\.0\.0\.1:(\d+)")[1])
+        try:
+            self.port = int(self.expect(r"ACCEPT 127\.0\.0\.1:(\d+)")[1])
+        except BaseException:
+            self.kill()
+            raise
 
     def connect(self, config: ClientConfig, early_data: bytes = b"") -> Endpoint:
         """A client whose ClientHello is on its way, with early data if there are any."""

@@ -119,9 +119,12 @@ class Endpoint:
             self._give_up(f"no {kind.__name__} among the events")
         return found[-1]
 
-    def wait_for(self, kind: type[EventT]) -> EventT:
-        """The last event of a kind, which is waited for."""
-        self.wait(lambda: any(isinstance(event, kind) for event in self.events), f"{kind.__name__} has happened")
+    def wait_for(self, kind: type[EventT], number: int = 1) -> EventT:
+        """The last event of a kind, once there are as many as `number` says."""
+        self.wait(
+            lambda: sum(isinstance(event, kind) for event in self.events) >= number,
+            f"{kind.__name__} has happened, {number} times in all",
+        )
         return self.last(kind)
 
     def key_log(self) -> set[str]:

@@ -22,7 +22,8 @@ class Program:
 
     def __init__(self, command: Sequence[str | Path], environment: dict[str, str] | None = None) -> None:
         self.name = " ".join(map(str, command))
-        self._position = 0
+        self._position = 0  # in the output, behind what was expected last
+        self._forgotten = 0
         self._bytes = bytearray()
         self._ended = False
         self._changed = threading.Condition()
@@ -52,6 +53,11 @@ class Program:
         with self._changed:
             return self._bytes.decode("latin-1")
 
+    @property
+    def recent(self) -> str:
+        """What it has printed since ``forget``."""
+        return self.output[self._forgotten :]
+
     def report(self, problem: str) -> str:
         """A message for a failure: the problem, and what the program has printed."""
         return f"{problem}\n--- output of {self.name}\n{self.output}\n---"
@@ -76,7 +82,7 @@ class Program:
     def forget(self) -> None:
         """Look no more at what it has printed up to now."""
         with self._changed:
-            self._position = len(self._bytes)
+            self._position = self._forgotten = len(self._bytes)
 
     def type(self, text: str) -> None:
         """Write to its input; the test fails if it has ended."""

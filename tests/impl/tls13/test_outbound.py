@@ -1,5 +1,7 @@
 """The bytes for the peer: in order, in few records, each with the keys of its moment."""
 
+from dataclasses import replace
+
 from impl.tls13.cipher_suites import CIPHER_SUITES
 from impl.tls13.key_schedule import next_traffic_secret, traffic_keys
 from impl.tls13.outbound import Outbound
@@ -89,6 +91,14 @@ class TestKeys:
         out.flush()
         assert types(out) == [ContentType.APPLICATION_DATA, ContentType.HANDSHAKE]
         assert out.records_left == 0
+
+    def test_nothing_is_said_with_keys_that_are_used_up(self) -> None:
+        out = Outbound(None)
+        out.change_keys(replace(SUITE, record_limit=1), FIRST)
+        out.data(b"the last record")
+        out.take()
+        out.alert(AlertLevel.WARNING, AlertDescription.CLOSE_NOTIFY)
+        assert out.take() == b""
 
     def test_records_left_count_down(self) -> None:
         out = Outbound(None)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from impl.tls13 import (
     AlertDescription,
@@ -23,7 +24,7 @@ from impl.tls13 import (
     WrongMoment,
 )
 from impl.tls13.cipher_suites import suite_by_name
-from impl.tls13.extensions import KeyShareEntry, encode_key_shares, encode_supported_groups
+from impl.tls13.extensions import KeyShareEntry, encode_key_shares, encode_server_name, encode_supported_groups
 from impl.tls13.messages import ClientHello, EncryptedExtensions, ServerHello
 from impl.tls13.registries import ExtensionType, HandshakeType, NamedGroup
 from tests.support.puppet import Puppet, message, messages_in, plain, secret_of
@@ -386,6 +387,32 @@ class TestResumption:
     def test_further_ticket_on_demand(self) -> None:
         both = connected(None, server_config(tickets=TicketProtection(), tickets_per_handshake=0))
         assert not [event for event in both.client_events if isinstance(event, TicketReceived)]
+        both.server.send_ticket(NOW)
+        both.exchange()
+        assert session_of(both)
+
+    def test_long_names_fit_into_tickets(self) -> None:
+        name = ".".join(["a" * 60] * 5)  # longer than DNS allows; a server need not know that
+        extensions = {ExtensionType.SERVER_NAME: encode_server_name(name)}
+        both = connected(client_config(extensions=extensions), server_config(tickets=TicketProtection()))
+        assert session_of(both)
+        assert both.server.server_name == name
+
+    def test_chain_that_is_too_long_for_a_ticket(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("impl.tls13.server._LONGEST_CHAIN_IN_TICKET", 1000)
+        mine = credentials(client=True)
+        mine = replace(mine, chain=mine.chain + (authority().certificate.public_bytes(Encoding.DER),) * 3)
+        config = server_config(
+            tickets=TicketProtection(),
+            client_authentication=ClientAuthentication.REQUIRED,
+            trust=authority().trust,
+        )
+        both = connected(client_config(credentials=mine), config)
+        assert not [event for event in both.client_events if isinstance(event, TicketReceived)]
+
+    def test_more_tickets_than_two_bytes_can_count(self) -> None:
+        both = connected(None, server_config(tickets=TicketProtection(), tickets_per_handshake=0))
+        both.server._tickets_sent = 2**16
         both.server.send_ticket(NOW)
         both.exchange()
         assert session_of(both)

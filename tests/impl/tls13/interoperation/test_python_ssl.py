@@ -3,13 +3,11 @@
 import random
 import ssl
 import time
-from pathlib import Path
 
 import pytest
 
 from impl.tls13 import (
     AlertDescription,
-    ApplicationDataReceived,
     Client,
     ClientAuthentication,
     HandshakeCompleted,
@@ -18,82 +16,11 @@ from impl.tls13 import (
     TicketProtection,
     TicketReceived,
 )
-from tests.support.openssl import Certificates, Identity
+from tests.support.openssl import Certificates
+from tests.support.python_ssl import Peer, client_context, data_in, exchange, server_context
 from tests.support.tls import NAME, Authority
 
 LARGE = 3_000_000
-
-
-class Peer:
-    """One end of Python's ssl; what it has to say is in `read`, and why it failed in `error`."""
-
-    def __init__(self, context: ssl.SSLContext, *, server: bool, session: ssl.SSLSession | None = None) -> None:
-        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        name = None if server else NAME
-        self.tls = context.wrap_bio(
-            self.incoming, self.outgoing, server_side=server, server_hostname=name, session=session
-        )
-        self.done = False
-        self.closed = False
-        self.read = bytearray()
-        self.error: ssl.SSLError | None = None
-
-    def step(self) -> None:
-        """Do what can be done with the bytes that are there."""
-        if self.error is not None:
-            return
-        try:
-            if not self.done:
-                self.tls.do_handshake()
-                self.done = True
-            while data := self.tls.read(2**16):
-                self.read += data
-            self.closed = True
-        except ssl.SSLWantReadError:
-            pass
-        except ssl.SSLZeroReturnError:
-            self.closed = True
-        except ssl.SSLError as error:
-            self.error = error
-
-
-def exchange(ours: Client | Server, peer: Peer, pieces: random.Random | None = None) -> list[object]:
-    """Carry bytes until both are silent; with `pieces`, cut them at random."""
-    events: list[object] = []
-    silent = 0
-    while silent < 2:
-        peer.step()
-        for data, give in ((ours.data_to_send(), None), (peer.outgoing.read(), ours)):
-            silent = 0 if data else silent + 1
-            while data:
-                size = pieces.randint(1, 40_000) if pieces else len(data)
-                piece, data = data[:size], data[size:]
-                if give is None:
-                    peer.incoming.write(piece)
-                    peer.step()
-                else:
-                    events += give.receive(piece, time.time())
-    return events
-
-
-def server_context(identity: Identity, root: Path | None = None) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.load_cert_chain(identity.certificate, identity.key)
-    if root is not None:
-        context.load_verify_locations(root)
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context
-
-
-def client_context(root: Path) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=str(root))
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    return context
-
-
-def data_in(events: list[object]) -> bytes:
-    return b"".join(event.data for event in events if isinstance(event, ApplicationDataReceived))
 
 
 class TestOurClient:
