@@ -10,7 +10,6 @@ import platform
 import ssl
 import statistics
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from cryptography.hazmat.backends.openssl import backend
 from jinja2 import Environment, StrictUndefined
 
 from benchmarks import tls13_bulk, tls13_handshakes, tls13_records
-from benchmarks.element_accuracy import Machine
+from benchmarks.element_accuracy import busy_before
 from impl.tls13.cipher_suites import CIPHER_SUITES
 
 TEMPLATE = Path(__file__).with_suffix(".md.j2")
@@ -41,8 +40,6 @@ class Description:
 
 def describe() -> Description:
     """Look at the machine for two seconds."""
-    before = Machine.now()
-    time.sleep(2)
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     models = [line.split(":", 1)[1].strip() for line in lines if "model name" in line]
     return Description(
@@ -53,7 +50,7 @@ def describe() -> Description:
         cryptography=cryptography.__version__,
         library=backend.openssl_version_text(),
         ssl=ssl.OPENSSL_VERSION,
-        others=Machine.now().cores_since(before),
+        others=busy_before(),
     )
 
 

@@ -222,6 +222,9 @@ class Connection(ABC, Generic[ConfigT]):
         """
         if not self.established or self.closed:
             raise WrongMoment("keys can be updated between the end of the handshake and close()")
+        if request_peer and self._owes_key_update:
+            # The answer that the peer is owed has update_not_requested (section 4.6.3); GnuTLS refuses another one.
+            self._write_new_keys(KeyUpdateRequest.UPDATE_NOT_REQUESTED)
         self._write_new_keys(KeyUpdateRequest(request_peer))
 
     def export(self, label: str | bytes, context: bytes, length: int, *, early: bool = False) -> bytes:

@@ -1,6 +1,5 @@
 """Tests of impl.tls13.certificates: whom it believes, the alert for each kind of failure, and what OpenSSL says."""
 
-import shutil
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -552,7 +551,6 @@ class TestClients:
         assert caught.value.alert is AlertDescription.CERTIFICATE_REQUIRED
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl to compare with")
 class TestAgainstOpenssl:
     """The same verdict as ``openssl verify`` with the security level of Debian, but where a case says otherwise."""
 

@@ -2,7 +2,6 @@
 
 import http.client
 import re
-import shutil
 import signal
 import socket
 import ssl
@@ -140,7 +139,6 @@ class TestServe:
         assert len(lines[0]) == 5
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 class TestCurl:
     def test_it_fetches(self, shared: Service, files: Files) -> None:
         done = subprocess.run(
@@ -165,7 +163,6 @@ class TestCurl:
         assert b"client certificate: none" in without.stdout
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
 class TestOpenssl:
     def test_its_client(self, shared: Service, files: Files) -> None:
         client = ["openssl", "s_client", "-quiet", "-verify_return_error", "-servername", "localhost"]

@@ -86,7 +86,7 @@ class TestHybridGroup:
         if HYBRID.name not in tls_groups():
             pytest.skip(f"{version()} lacks the group {HYBRID.name}; OpenSSL 3.5 has it (Debian 13, Ubuntu 25.10)")
         if HYBRID not in supported_groups():
-            pytest.skip("the Python package cryptography lacks ML-KEM here; 48 has it")
+            pytest.skip("the library below the Python package cryptography lacks ML-KEM; that of its wheels has it")
 
     def test_our_client(self, servers: OpenSSLServers, certificates: Certificates) -> None:
         server = servers.get("-groups", HYBRID.name)

@@ -1,5 +1,6 @@
 """OpenSSL as the peer: many changes of keys, records of all sizes, versions that are refused, ends without goodbye."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,6 +69,21 @@ class TestManyKeyUpdates:
             endpoint.core.update_keys(request_peer=True)
             both_ways(endpoint, peer, f"{i} after ours")
             assert endpoint.last(KeysUpdated) == KeysUpdated(generation=2 * i + 2, answer_requested=False)
+
+    def test_an_answer_is_not_a_request(self, servers: OpenSSLServers, certificates: Certificates) -> None:
+        """Who was asked for new keys and asks itself sends two KeyUpdates: the answer, and the request."""
+        server = servers.get("-msg")
+        with server.connect(certificates.client_config()) as client:
+            client.handshake()
+            server.type("K\n")
+            client.wait_for(KeysUpdated)
+            client.core.update_keys(request_peer=True)
+            both_ways(client, server)
+            received = re.findall(
+                r"<<< TLS 1.3, Handshake \[length 0005\], KeyUpdate\s+18 00 00 01 (\d\d)", server.recent
+            )
+            client.close()
+        assert received == ["00", "01"]
 
     def test_many_requests_at_once(self, servers: OpenSSLServers, certificates: Certificates) -> None:
         server = servers.get()

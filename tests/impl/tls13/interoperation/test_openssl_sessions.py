@@ -141,7 +141,7 @@ class TestExternalKey:
         psk = ExternalPsk(identity=b"shared", key=os.urandom(32))
         with server.connect(certificates.client_config(psk=psk)) as client:
             failure = client.failure()
-        assert failure.by == "peer"
+        assert (failure.alert, failure.by) == (AlertDescription.ILLEGAL_PARAMETER, "peer")
 
     def test_our_server(self, listener: Listener, certificates: Certificates) -> None:
         config = ServerConfig(psks=[ExternalPsk(identity=b"shared", key=PSK)])
