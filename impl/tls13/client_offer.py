@@ -26,7 +26,7 @@ from impl.tls13.extensions import (
     encode_supported_versions,
 )
 from impl.tls13.key_exchange import KeyExchange
-from impl.tls13.key_schedule import KeySchedule, finished_verify_data
+from impl.tls13.key_schedule import psk_binder
 from impl.tls13.messages import ClientHello
 from impl.tls13.registries import TLS13, ExtensionType, NamedGroup, PskKeyExchangeMode
 from impl.tls13.sessions import Session
@@ -159,11 +159,11 @@ def _keys(config: ClientConfig, now: float) -> list[OfferedKey]:
     ):
         keys.append(OfferedKey(session.ticket, session.psk, session.suite, session))
     if config.psk is not None and config.psk.hash.name in hash_names:
-        keys.append(OfferedKey(config.psk.identity, config.psk.key, suite_with(config.psk.hash), None))
+        keys.append(OfferedKey(config.psk.identity, config.psk.key, _suite_with(config.psk.hash), None))
     return keys
 
 
-def suite_with(algorithm: hashes.HashAlgorithm) -> CipherSuite:
+def _suite_with(algorithm: hashes.HashAlgorithm) -> CipherSuite:
     """A suite of this hash; ValueError if there is none."""
     for suite in CIPHER_SUITES.values():
         if suite.hash.name == algorithm.name:
@@ -225,9 +225,8 @@ def _with_keys(
 
 
 def _binder(key: OfferedKey, transcript: Transcript, truncated: bytes) -> bytes:
-    binder_key = KeySchedule(key.suite, key.psk).binder_key(external=key.session is None)
     digest = transcript.digest_with(truncated, key.suite.hash)
-    return finished_verify_data(key.suite, binder_key, digest)
+    return psk_binder(key.suite, key.psk, digest, external=key.session is None)
 
 
 def _with_psks(hello: ClientHello, psks: OfferedPsks) -> ClientHello:

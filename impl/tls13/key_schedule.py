@@ -207,6 +207,11 @@ def finished_verify_data(suite: CipherSuite, base_key: bytes, transcript_hash: b
     return mac.finalize()
 
 
+def psk_binder(suite: CipherSuite, psk: bytes, transcript_hash: bytes, *, external: bool) -> bytes:
+    """Compute the proof that a client has a pre-shared key, over its truncated ClientHello (section 4.2.11.2)."""
+    return finished_verify_data(suite, KeySchedule(suite, psk).binder_key(external=external), transcript_hash)
+
+
 def resumption_psk(suite: CipherSuite, resumption_secret: bytes, ticket_nonce: bytes) -> bytes:
     """Derive the PSK of one ticket (section 4.6.1); ValueError if the nonce has more than 255 bytes."""
     return hkdf_expand_label(suite.hash, resumption_secret, "resumption", ticket_nonce, suite.hash_size)

@@ -11,7 +11,7 @@ from impl.tls13.certificates import verify_client
 from impl.tls13.cipher_suites import CipherSuite
 from impl.tls13.config import ClientAuthentication, ServerConfig
 from impl.tls13.extensions import PskIdentity
-from impl.tls13.key_schedule import KeySchedule, finished_verify_data
+from impl.tls13.key_schedule import psk_binder
 from impl.tls13.negotiation import PeerOffer, choose_suite
 from impl.tls13.registries import AlertDescription
 from impl.tls13.tickets import TicketState
@@ -145,7 +145,7 @@ def _suite(
 def _check_binder(selected: SelectedPsk, offer: PeerOffer, transcript: Transcript) -> None:
     suite = selected.suite
     truncated = offer.hello.encode()[: offer.hello.binders_offset]
-    binder_key = KeySchedule(suite, selected.key).binder_key(external=selected.ticket is None)
-    expected = finished_verify_data(suite, binder_key, transcript.digest_with(truncated, suite.hash))
+    digest = transcript.digest_with(truncated, suite.hash)
+    expected = psk_binder(suite, selected.key, digest, external=selected.ticket is None)
     if not hmac.compare_digest(expected, selected.binder):
         raise TLSError(AlertDescription.DECRYPT_ERROR, "the binder of the pre-shared key is wrong")

@@ -105,6 +105,7 @@ class Server(Handshake[ServerConfig]):
         self._early_data_accepted = False
         self._early_data_left = 0
         self._client_secret = b""
+        self._next_read_secret = b""
         self._client_chain: tuple[bytes, ...] = ()
         self._resumption_secret = b""
         self._tickets_sent = 0

@@ -14,7 +14,6 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from impl.tls13 import (
     Client,
     ClientConfig,
-    Connection,
     Credentials,
     Event,
     Failed,
@@ -206,24 +205,3 @@ def connected(client: ClientConfig | None = None, server: ServerConfig | None = 
     assert both.client.established
     assert both.server.established
     return both
-
-
-def events_of(events: Sequence[Event], kind: type[Event]) -> list[Event]:
-    """The events of a kind."""
-    return [event for event in events if isinstance(event, kind)]
-
-
-__all__ = [
-    "NAME",
-    "NOW",
-    "Authority",
-    "Connection",
-    "Pair",
-    "authority",
-    "client_config",
-    "connected",
-    "credentials",
-    "events_of",
-    "pair",
-    "server_config",
-]
