@@ -1,7 +1,7 @@
 """Measures TLS 1.3 against the bare AEAD and Python's ssl: ``python -m benchmarks.tls13`` (about four minutes).
 
 Writes ``docs/tls13-performance.md``. The parts can be run alone: ``benchmarks.tls13_records``, ``tls13_handshakes`` and
-``tls13_bulk``.
+``bulk``.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import cryptography
 from cryptography.hazmat.backends.openssl import backend
 from jinja2 import Environment, StrictUndefined
 
-from benchmarks import tls13_bulk, tls13_handshakes, tls13_records
+from benchmarks import bulk, tls13_handshakes, tls13_records
 from benchmarks.element_accuracy import busy_before
 from impl.tls13.cipher_suites import CIPHER_SUITES
 
@@ -86,16 +86,16 @@ def handshake_rows(rounds: int) -> list[tuple[str, ...]]:
 
 def bulk_rows(suite: str, mib: int, rounds: int) -> list[tuple[str, ...]]:
     """Measure bulk transfers with one suite."""
-    results = tls13_bulk.measure(suite, mib << 20, rounds)
+    results = bulk.measure(suite, mib << 20, rounds, (bulk.OURS, bulk.BLOCKING, bulk.ASYNCIO))
     rows: list[tuple[str, ...]] = []
-    for variant in tls13_bulk.RECEIVERS:
+    for variant in results[0]:
         speeds = [each[variant].gbps for each in results]
-        ratio = statistics.median(each[variant].gbps / each[tls13_bulk.BLOCKING].gbps for each in results)
+        ratio = statistics.median(each[variant].gbps / each[bulk.BLOCKING].gbps for each in results)
         rows.append((
             suite.removeprefix("TLS_"), variant,
             f"{statistics.median(speeds):.2f}", f"{min(speeds):.2f}", f"{max(speeds):.2f}", f"{ratio:.2f}",
-            tls13_bulk.cost([each[variant].sender for each in results]),
-            tls13_bulk.cost([each[variant].receiver for each in results]),
+            bulk.cost([each[variant].sender for each in results]),
+            bulk.cost([each[variant].receiver for each in results]),
         ))  # fmt: skip
     return rows
 

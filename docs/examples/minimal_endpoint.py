@@ -43,6 +43,10 @@ def client(port: int) -> None:
     tell("done", sha256=digest.hexdigest(), bytes=size)
 
 
-if os.environ["HARNESS_TESTCASE"] != "download" or os.environ["HARNESS_STREAMS"] != "1":
+if (
+    os.environ["HARNESS_TESTCASE"] != "download"
+    or os.environ["HARNESS_STREAMS"] != "1"
+    or "HARNESS_MIGRATE" in os.environ
+):
     sys.exit(127)
 {"server": server, "client": client}[os.environ["HARNESS_ROLE"]](int(os.environ["HARNESS_PORT"]))

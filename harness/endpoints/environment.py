@@ -7,7 +7,7 @@ from typing import Literal
 
 from harness.spec.endpoint import Role
 
-TestCase = Literal["download", "upload", "latency"]
+TestCase = Literal["download", "upload", "latency", "objects"]
 MultipathMode = Literal["active", "backup"]
 
 INHERITED = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ", "USER")
@@ -24,11 +24,25 @@ class TlsFiles:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Objects:
+    """Small objects that the client asks for while it downloads (test case ``objects``).
+
+    ``size`` is that of each in bytes, ``interval`` the time between two requests in seconds, ``placement`` whether they
+    travel on the payload's connection (``shared``) or on one of their own.
+    """
+
+    size: int
+    interval: float
+    placement: Literal["shared", "own"]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Setting:
     """What both roles of an endpoint are told about a run.
 
     Addresses are in the order of the paths; ``connect`` may differ from ``listen`` where an address is translated on
-    the way. ``bytes`` is the size of the payload, ``folder`` the run directory.
+    the way. ``bytes`` is the size of the payload, ``folder`` the run directory. ``migrate`` has the numbers of received
+    bytes after which the client moves to the next path, ``record_size`` the bytes of content of a TLS record.
     """
 
     testcase: TestCase
@@ -45,6 +59,9 @@ class Setting:
     converter: str | None = None
     payload: Path | None = None
     tls: TlsFiles | None = None
+    migrate: tuple[int, ...] = ()
+    record_size: int | None = None
+    objects: Objects | None = None
 
     def __post_init__(self) -> None:
         for name in ("listen", "connect", "local"):
@@ -54,6 +71,8 @@ class Setting:
             raise ValueError(f"port {self.port} is not between 1 and 65535")
         if self.bytes < 0 or self.streams < 1:
             raise ValueError(f"bytes ({self.bytes}) must not be negative and streams ({self.streams}) must be positive")
+        if (self.objects is None) == (self.testcase == "objects"):
+            raise ValueError("objects: the test case 'objects' needs them, and no other one has them")
 
     def events(self, role: Role) -> Path:
         """Return the file to which ``role`` appends its event lines."""
@@ -64,8 +83,8 @@ class Setting:
         return self.folder / f"{role}.log"
 
     def sends(self, role: Role) -> bool:
-        """Tell whether ``role`` sends the payload: the server of a download, the client otherwise."""
-        return role == ("server" if self.testcase == "download" else "client")
+        """Tell whether ``role`` sends the payload: the server of a download (with objects or not), or the client."""
+        return role == ("server" if self.testcase in ("download", "objects") else "client")
 
 
 def environment(
@@ -95,6 +114,14 @@ def environment(
     }
     if setting.congestion is not None:
         variables["HARNESS_CONGESTION"] = setting.congestion
+    if setting.migrate:
+        variables["HARNESS_MIGRATE"] = ",".join(map(str, setting.migrate))
+    if setting.record_size is not None:
+        variables["HARNESS_RECORD_SIZE"] = str(setting.record_size)
+    if setting.objects is not None:
+        variables["HARNESS_OBJECT_BYTES"] = str(setting.objects.size)
+        variables["HARNESS_OBJECT_INTERVAL"] = f"{setting.objects.interval * 1e3:.12g}"
+        variables["HARNESS_PLACEMENT"] = setting.objects.placement
     if setting.converter is not None:
         variables["HARNESS_CONVERTER"] = setting.converter
     if setting.payload is not None and setting.sends(role):

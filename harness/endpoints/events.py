@@ -56,7 +56,7 @@ class Event:
 
     @property
     def bytes(self) -> int:
-        """Bytes of a ``received``, ``sent`` or ``done`` event."""
+        """Bytes of a ``received``, ``sent``, ``object`` or ``done`` event."""
         value: int = self.fields["bytes"]
         return value
 
@@ -99,6 +99,8 @@ _FIELDS: Final[Mapping[str, _Field]] = {
     "bytes": _Field("a whole number, 0 or more", _is_count),
     "stream": _Field("a whole number, 0 or more", _is_count),
     "path": _Field("an address", _is_text),
+    "from": _Field("an address", _is_text),
+    "number": _Field("a whole number, 0 or more", _is_count),
     "connect_ms": _Field("a number, 0 or more", _is_number),
     "ms": _Field("a number, 0 or more", _is_number),
     "congestion": _Field("a name", _is_text),
@@ -115,8 +117,10 @@ _REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
     "received": ("bytes",),
     "sent": ("bytes",),
     "exchange": ("ms",),
+    "object": ("ms", "bytes"),
     "path_joined": ("path",),
     "path_failed": ("path",),
+    "migrated": ("path",),
     "fallback": ("reason",),
     "note": ("text",),
     "done": ("bytes", "sha256"),

@@ -26,7 +26,8 @@ def build(series: Series) -> Figure:
     """Return the figure of a run."""
     paths = [path.name for path in series.topology.access_paths]
     probes = any(row.direction == "round_trip" and row.value_ms is not None for row in series.data.latency)
-    heights = [1.7, *[1.0] * len(paths), *([1.0] if probes else [])]
+    objects = series.scenario.workload.kind == "objects"
+    heights = [1.7, *[1.0] * len(paths), *([1.0] if objects else []), *([1.0] if probes else [])]
     caption = _caption(series)
     top, bottom = 0.74, 0.5 + 0.145 * len(caption)
     inner = sum(heights) + 0.16 * (len(heights) - 1)
@@ -45,6 +46,8 @@ def build(series: Series) -> Figure:
     limit = max([axes.get_ylim()[1] for axes in panels[1 : 1 + len(paths)]], default=1.0)
     for axes in panels[1 : 1 + len(paths)]:
         axes.set_ylim(0, limit)
+    if objects:
+        _objects(panels[1 + len(paths)], series)
     if probes:
         _latency(panels[-1], series, paths)
     start, end = _window(series)
@@ -127,6 +130,14 @@ def _path(axes: Axes, series: Series, name: str, index: int) -> None:
     )  # fmt: skip
 
 
+def _objects(axes: Axes, series: Series) -> None:
+    times, values = [item.time_s for item in series.objects], [item.ms for item in series.objects]
+    axes.plot(times, values, "o", markersize=2.4, color=style.INK, label="last byte of an object after its request")
+    axes.set_ylim(0, max([*values, 1.0]) * 1.3)
+    axes.set_ylabel("object\n(ms)")
+    axes.legend(loc="upper right", handletextpad=0.1, borderpad=0.1)
+
+
 def _latency(axes: Axes, series: Series, paths: list[str]) -> None:
     highest = 1.0
     markers = ("o", "x", "^", "s")
@@ -149,9 +160,9 @@ def _latency(axes: Axes, series: Series, paths: list[str]) -> None:
 
 
 def _faults(axes: Axes, series: Series, about: str | None, *, labelled: bool) -> None:
-    """Mark faults: a dashed line in every panel, their duration where it matters, their names above the first panel."""
+    """Mark faults and migrations: a dashed line in every panel, durations where they matter, names above the first."""
     start, end = axes.get_xlim()
-    visible = [fault for fault in series.faults if start <= fault.start_s <= end]
+    visible = [fault for fault in series.marks if start <= fault.start_s <= end]
     lasts_on = {"drop", "rst", "down", "address_remove"}
     for fault in visible:
         concerned = fault.path is None or fault.path == about
@@ -184,6 +195,8 @@ def _label(fault: FaultSpan, *, short: bool) -> str:
     name, _, number = fault.id.partition("#")
     kind = fault.kind.replace("_", " ")
     place = f" {fault.path}" if fault.path else ""
+    if fault.kind == "migration":
+        return f"migration to{place}"
     if short:
         return f"{kind}{place}"
     # A made-up name repeats kind and path; only one that somebody chose says more.

@@ -11,6 +11,7 @@ from harness.faults.plan import plan
 from harness.judge.arrivals import BIN_S, Arrivals
 from harness.judge.capacity import payload_direction, profile
 from harness.judge.metrics import Moment, moments_of, payload_arrivals
+from harness.judge.reported import SmallObject, migrations_of, objects_of
 from harness.results.data import RunData
 from harness.results.formats import PathRow
 from harness.results.record import RunRecord, read_record
@@ -20,7 +21,10 @@ from harness.spec.topology import Topology
 
 @dataclass(frozen=True)
 class FaultSpan:
-    """A fault as drawn: from ``start_s`` to ``end_s`` (None: it has no end, or lasts to the run's)."""
+    """A fault, or a move of the client (kind ``migration``), as drawn: from ``start_s`` to ``end_s``.
+
+    An ``end_s`` of None says that it has no end, or lasts to the run's.
+    """
 
     id: str
     kind: str
@@ -39,6 +43,8 @@ class Series:
     data: RunData
     arrivals: Arrivals
     faults: list[FaultSpan]
+    moves: list[FaultSpan]
+    objects: list[SmallObject]
     end_s: float
 
     @classmethod
@@ -54,7 +60,13 @@ class Series:
         data = RunData.read(folder)
         arrivals = payload_arrivals(data, record, scenario)
         end = max([record.outcome.ended_s, arrivals.last or 0.0, BIN_S])
-        return cls(record, scenario, topology, data, arrivals, _spans(data, record, scenario), end)
+        faults, objects = _spans(data, record, scenario), objects_of(data, record)
+        return cls(record, scenario, topology, data, arrivals, faults, _moves(data, record), objects, end)
+
+    @property
+    def marks(self) -> list[FaultSpan]:
+        """Faults and moves in the order of their beginnings."""
+        return sorted([*self.faults, *self.moves], key=lambda mark: mark.start_s)
 
     def goodput(self) -> tuple[list[float], list[float]]:
         """Return the rates (Mbit/s) of bins of 0.1 s from 0 on, and their edges: one more."""
@@ -106,3 +118,11 @@ def _spans(data: RunData, record: RunRecord, scenario: Scenario) -> list[FaultSp
 
 def _span(moment: Moment, end: float | None) -> FaultSpan:
     return FaultSpan(moment.id, moment.kind, moment.path, moment.actual_s, end)
+
+
+def _moves(data: RunData, record: RunRecord) -> list[FaultSpan]:
+    moves = migrations_of(data, record)
+    return [
+        FaultSpan(f"migration#{number}", "migration", move.path, move.time_s, None)
+        for number, move in enumerate(moves, 1)
+    ]

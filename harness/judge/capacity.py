@@ -9,7 +9,7 @@ from typing import Literal
 from harness.faults.plan import Action, outages, plan
 from harness.spec.fault import Change, Kill, Pause, Ramp, Resume
 from harness.spec.link import Link
-from harness.spec.scenario import Scenario
+from harness.spec.scenario import Scenario, WorkloadKind
 from harness.spec.topology import Path, Topology
 
 ETHERNET_HEADER = 14
@@ -18,7 +18,6 @@ TCP_HEADER = 20 + 12
 """With the timestamps option, which Linux sends by default. Options of Multipath TCP are part of a bound's factor."""
 
 DirectionName = Literal["forward", "backward"]
-Workload = Literal["download", "upload"]
 
 
 def payload_share(path: Path) -> float:
@@ -26,7 +25,7 @@ def payload_share(path: Path) -> float:
     return (path.mtu - IP_HEADER[path.family] - TCP_HEADER) / (path.mtu + ETHERNET_HEADER)
 
 
-def payload_direction(topology: Topology, path: Path, kind: Workload) -> DirectionName:
+def payload_direction(topology: Topology, path: Path, kind: WorkloadKind) -> DirectionName:
     """Return the direction in which the payload crosses a path."""
     distance = {topology.client.name: 0}
     frontier = [topology.client.name]
@@ -41,12 +40,12 @@ def payload_direction(topology: Topology, path: Path, kind: Workload) -> Directi
     return "forward" if outward == (kind == "upload") else "backward"
 
 
-def payload_link(topology: Topology, path: Path, kind: Workload) -> Link:
+def payload_link(topology: Topology, path: Path, kind: WorkloadKind) -> Link:
     """Return the link of a path that the payload crosses."""
     return path.forward if payload_direction(topology, path, kind) == "forward" else path.backward
 
 
-def payload_rate(topology: Topology, path: Path, kind: Workload) -> float:
+def payload_rate(topology: Topology, path: Path, kind: WorkloadKind) -> float:
     """Return the payload rate that a path allows as specified, in bit/s; infinite without a limit."""
     rate = payload_link(topology, path, kind).rate
     return math.inf if rate is None else rate * payload_share(path)
@@ -110,7 +109,7 @@ def _segment(
             if direction == payload_direction(topology, path, kind):
                 paths[path.name] = payload
     ends = (topology.server.name, topology.client.name)
-    source, sink = ends if kind == "download" else ends[::-1]
+    source, sink = ends[::-1] if kind == "upload" else ends
     return Segment(start, end, _max_flow(graph, source, sink), _widest(graph, source, sink), paths)
 
 

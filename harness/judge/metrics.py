@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.judge.arrivals import Arrivals, percentile
 from harness.judge.capacity import payload_direction, payload_link
+from harness.judge.reported import credible, migration_metrics, migrations_of, object_metrics, objects_of
 from harness.results.data import RunData
 from harness.results.record import RunRecord
 from harness.spec.scenario import Scenario
@@ -59,9 +60,9 @@ def measure(
 
     ``expected_sha256`` is the payload's, in hexadecimal digits; None when the receiver's is not to be verified.
     """
-    download = scenario.workload.kind == "download"
-    client_events = _credible(data.client_events)
-    events = client_events if download else _credible(data.server_events)
+    download = scenario.workload.receiver == "client"
+    client_events = credible(data.client_events)
+    events = client_events if download else credible(data.server_events)
     arrivals = payload_arrivals(data, record, scenario)
     moments = moments_of(data, record)
     busy = _busy_moments(data, scenario, topology)
@@ -79,6 +80,11 @@ def measure(
     recovery = _recoveries(arrivals, moments, scenario, topology, complete)
     if recovery:
         metrics["recovery_s"] = recovery
+    if scenario.multipath.migrate_at:
+        _, full = _round_trips(scenario, topology)
+        metrics |= migration_metrics(arrivals, migrations_of(data, record), full)
+    if scenario.workload.kind == "objects":
+        metrics["object_ms"] = object_metrics(objects_of(data, record))
     busy_by_path = {path.name: next(iter(busy[path.name]), None) for path in topology.access_paths}
     metrics |= _paths(data, scenario, topology, arrivals)
     metrics["path_busy_s"] = {name: _round(time) for name, time in busy_by_path.items()}
@@ -96,25 +102,13 @@ def _round(value: float | None, digits: int = 6) -> float | None:
     return None if value is None else round(value, digits)
 
 
-def _credible(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the lines that can be computed with; a run in which others occur fails for that reason."""
-    return [
-        event
-        for event in events
-        if type(event.get("time")) is int
-        and type(event.get("bytes", 0)) is int
-        and type(event.get("connect_ms", 0)) in (int, float)
-        and (event.get("event") != "received" or "bytes" in event)
-    ]
-
-
 def payload_arrivals(data: RunData, record: RunRecord, scenario: Scenario) -> Arrivals:
     """Return when payload arrived at the receiver.
 
     The receiver's own lines tell the last byte of each bin to the ns; where they are missing, goodput.csv has the bins.
     """
     zero_ns = record.clock_zero_ns
-    events = _credible(data.client_events if scenario.workload.kind == "download" else data.server_events)
+    events = credible(data.client_events if scenario.workload.receiver == "client" else data.server_events)
     lines = [event for event in events if event.get("event") == "received"]
     exact = [((event["time"] - zero_ns) / 1e9, event["bytes"]) for event in lines]
     if exact and zero_ns and sum(size for _, size in exact) >= sum(row.bytes for row in data.goodput):

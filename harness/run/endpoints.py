@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.endpoints import mptcp
 from harness.endpoints.certificate import make_certificates
-from harness.endpoints.environment import Setting, environment
+from harness.endpoints.environment import Objects, Setting, environment
 from harness.endpoints.listening import listening
 from harness.endpoints.payload import write_payload
 from harness.endpoints.process import EndpointProcess
@@ -18,6 +18,7 @@ from harness.network.routing import family_of
 from harness.run.order import Order
 from harness.spec.endpoint import Role
 from harness.spec.loader import PROJECT
+from harness.spec.scenario import Workload
 
 PORT = 4433
 READY_LIMIT_S = 30.0
@@ -60,6 +61,9 @@ class Endpoints:
             congestion=scenario.workload.congestion,
             payload=payload,
             tls=tls,
+            migrate=tuple(scenario.multipath.migrate_at),
+            record_size=scenario.workload.record_size,
+            objects=_objects(scenario.workload),
         )
 
     def manage_paths(self) -> None:
@@ -164,3 +168,9 @@ class Endpoints:
             same_family = [address for address in listen if family_of(address) == path.family]
             found.append((direct or same_family or listen)[0])
         return found
+
+
+def _objects(workload: Workload) -> Objects | None:
+    if workload.kind != "objects":
+        return None
+    return Objects(size=workload.object_bytes, interval=workload.object_interval, placement=workload.placement)

@@ -141,6 +141,7 @@ class Experiment:
                 "offloads": emulation.offloads,
                 "sysctl": emulation.sysctls(),
                 "qdiscs": describe.qdiscs(emulation.paths),
+                "client_addresses": emulation.client_addresses(),
                 "element": elements.describe(),
             }
         await self._calibrate("before", emulation, timeline)

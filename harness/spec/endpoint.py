@@ -27,12 +27,17 @@ class Capability(StrEnum):
     DOWNLOAD = "download"
     UPLOAD = "upload"
     LATENCY = "latency"
+    OBJECTS = "objects"
     MULTIPATH = "multipath"
     FAILOVER = "failover"
     MIGRATION = "migration"
     STREAMS = "streams"
     CONVERT = "convert"
     ENCRYPTION = "encryption"
+
+
+TEST_CASES = frozenset({Capability.DOWNLOAD, Capability.UPLOAD, Capability.LATENCY, Capability.OBJECTS})
+"""The capabilities that are test cases of their own."""
 
 
 class Feature(StrEnum):
@@ -102,8 +107,9 @@ class Endpoint(Model):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if not {Capability.DOWNLOAD, Capability.UPLOAD, Capability.LATENCY} & set(self.capabilities):
-            raise ValueError("capabilities name no test case; add at least one of download, upload, latency")
+        if not TEST_CASES & set(self.capabilities):
+            cases = ", ".join(case for case in Capability if case in TEST_CASES)
+            raise ValueError(f"capabilities name no test case; add at least one of {cases}")
         if self.path_manager != "none" and Capability.MULTIPATH not in self.capabilities:
             raise ValueError(f"path_manager = '{self.path_manager}' needs the capability 'multipath'")
         if self.path_manager == "none" and Capability.MULTIPATH in self.capabilities:

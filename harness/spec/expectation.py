@@ -31,10 +31,16 @@ METRICS: Mapping[str, str] = {
     "path_share": "path",
     "path_drops": "path",
     "path_lost": "path",
+    "migrations": "",
+    "migration_gap_s": "",
+    "object_ms": "statistic",
     "latency": "probe",
 }
 """The numbers of run.json's ``metrics`` that an expectation can speak of, and what names one of several: nothing, the
-fault, the path, or probe, path, direction and statistic (``latency.udp.upper.round_trip.p99_ms``)."""
+fault, the path, the statistic (``object_ms.p95``), or probe, path, direction and statistic
+(``latency.udp.upper.round_trip.p99_ms``)."""
+
+OBJECT_STATISTICS = ("median", "p95", "p99", "max", "count")
 
 LATENCY_DIRECTIONS = ("forward", "backward", "round_trip")
 LATENCY_STATISTICS = ("median_ms", "p99_ms", "count", "lost")
@@ -166,6 +172,10 @@ class Metric(_Expectation):
                     f"{', '.join(LATENCY_DIRECTIONS)} and a statistic of {', '.join(LATENCY_STATISTICS)}",
                     "metric",
                 )
+        elif METRICS[name] == "statistic":
+            if len(rest) != 1 or rest[0] not in OBJECT_STATISTICS:
+                allowed = ", ".join(OBJECT_STATISTICS)
+                raise Misfit(f"{self.metric!r} is no number; write {name}.STATISTIC, one of {allowed}", "metric")
         elif len(rest) != (1 if METRICS[name] else 0):
             form = f"{name}.{METRICS[name].upper()}" if METRICS[name] else name
             raise Misfit(f"{self.metric!r} is no number; write {form}", "metric")

@@ -37,6 +37,9 @@ def misfits(scenario: Scenario, topology: Topology, *, varied: Collection[str] =
         varied: keys that a matrix or an assignment gave a value, which ``when`` may name as they were written.
 
     """
+    if scenario.multipath.migrate_at and len(topology.access_paths) < 2:
+        message = f"the client has one path only in topology {topology.name!r}, so there is none to move to"
+        yield ("multipath", "migrate_at"), message
     for index, fault in enumerate(scenario.fault):
         yield from _fault(index, fault, scenario, topology)
     yield from _probes(scenario, topology)
@@ -174,6 +177,10 @@ def _unknown_key(key: str, varied: Collection[str]) -> str:
 
 def _metric(item: Metric, faults: list[str], scenario: Scenario, topology: Topology) -> Misfits:
     name, *rest = item.metric.split(".")
+    if name in ("migrations", "migration_gap_s") and not scenario.multipath.migrate_at:
+        yield ("metric",), "nothing migrates; give multipath.migrate_at"
+    if name == "object_ms" and scenario.workload.kind != "objects":
+        yield ("metric",), f"there are no objects; the workload's kind is {scenario.workload.kind!r}, not 'objects'"
     if METRICS[name] == "fault" and rest[0].partition("#")[0] not in faults:
         yield ("metric",), f"fault {rest[0]!r} does not exist; faults: {', '.join(faults) or 'none'}"
     if METRICS[name] == "path":

@@ -180,10 +180,15 @@ def plan_again(specification: Mapping[str, Any], values: Mapping[str, Any], endp
 
 
 def _that_matter(values: Mapping[str, Any], endpoint: Endpoint) -> dict[str, Any]:
-    """Leave out how several paths are used where the endpoint uses but one."""
-    if "multipath" in endpoint.capabilities:
-        return dict(values)
-    return {key: value for key, value in values.items() if not key.startswith("multipath.")}
+    """Leave out what the endpoint does not know: how several paths are used, when it migrates, how long a record is."""
+    foreign = []
+    if "multipath" not in endpoint.capabilities:
+        foreign.append("multipath.mode")
+    if not {"multipath", "migration"} & set(endpoint.capabilities):
+        foreign.append("multipath.migrate_at")
+    if "encryption" not in endpoint.capabilities:
+        foreign.append("workload.record_size")
+    return {key: value for key, value in values.items() if not key.startswith(tuple(foreign))}
 
 
 def _planned(

@@ -14,10 +14,23 @@ LONGEST_RUN_S = 24 * 3600.0
 _SYSCTL = re.compile(r"net(\.[A-Za-z0-9_-]+){2,}")
 
 
+LARGEST_RECORD = 1 << 14
+"""Bytes of content that a TLS record can have (RFC 8446, section 5.1)."""
+SMALLEST_RECORD = 512
+"""Bytes of content below which headers and tags of TLS records are all that would be measured."""
+
+WorkloadKind = Literal["download", "upload", "objects"]
+"""``objects`` is a download beside which the client asks for small objects."""
+
+_OF_OBJECTS = ("object_bytes", "object_interval", "placement")
+
+
 class Workload(Model):
     """What the endpoints transfer. The payload comes from the seed and is verified by hash at the receiver."""
 
-    kind: Literal["download", "upload"] = "download"
+    kind: WorkloadKind = Field(
+        "download", description="`objects`: a download, and beside it small objects whose latency is measured"
+    )
     bytes: Size = Field(gt=0, description="of payload, over all streams")
     streams: Count = Field(1, le=1000, description="transfers at the same time, of equal parts of the payload")
     limit: Duration = Field(gt=0, le=LONGEST_RUN_S, description="the run is ended then, finished or not")
@@ -27,6 +40,34 @@ class Workload(Model):
         gt=0,
         description="end the run when no byte has arrived for so long; only `limit` ends it when absent",
     )
+    record_size: Size | None = Field(
+        None,
+        ge=SMALLEST_RECORD,
+        le=LARGEST_RECORD,
+        description="content of each TLS record of the payload; the endpoint's choice when absent",
+    )
+    object_bytes: Size = Field(16384, gt=0, le=1 << 24, description="of each small object (kind `objects`)")
+    object_interval: Duration = Field(
+        0.1, ge=0.001, description="between the requests for two objects (kind `objects`)"
+    )
+    placement: Literal["shared", "own"] = Field(
+        "shared", description="objects travel on the payload's connection, or on one of their own (kind `objects`)"
+    )
+
+    @property
+    def receiver(self) -> Literal["client", "server"]:
+        """The role that receives the payload."""
+        return "server" if self.kind == "upload" else "client"
+
+    @model_validator(mode="after")
+    def _objects(self) -> Self:
+        if self.kind != "objects":
+            for key in _OF_OBJECTS:
+                if getattr(self, key) != type(self).model_fields[key].default:
+                    raise Misfit(f"belongs to kind = 'objects', and this is {self.kind!r}", key)
+        elif self.streams != 1:
+            raise Misfit(f"{self.streams} streams; with kind = 'objects' the payload has one stream", "streams")
+        return self
 
 
 class Multipath(Model):
@@ -35,6 +76,23 @@ class Multipath(Model):
     mode: Literal["active", "backup"] = Field(
         "active", description="all at once, or the first and the others as backup"
     )
+    migrate_at: list[Size] = Field(
+        [], description="after so many received bytes the client moves to the next path (mode `backup`)"
+    )
+
+    @model_validator(mode="after")
+    def _migration(self) -> Self:
+        if self.migrate_at and self.mode != "backup":
+            raise Misfit(
+                "needs mode = 'backup': a client that uses all paths at once has nowhere to move", "migrate_at"
+            )
+        for index, mark in enumerate(self.migrate_at):
+            least = self.migrate_at[index - 1] if index else 0
+            if mark <= least:
+                raise Misfit(
+                    f"{mark} B is not more than {least} B; each mark lies after the one before", "migrate_at", index
+                )
+        return self
 
 
 class UdpProbe(Model):
@@ -107,6 +165,16 @@ class Scenario(Model):
             if isinstance(value, str) and not value.strip():
                 raise Misfit("is empty; give the setting a value", key)
         return settings
+
+    @model_validator(mode="after")
+    def _marks(self) -> Self:
+        marks, size = self.multipath.migrate_at, self.workload.bytes
+        if marks and self.workload.receiver != "client":
+            raise Misfit("the client migrates by what it has received, and it sends here", "multipath", "migrate_at")
+        for index, mark in enumerate(marks):
+            if mark >= size:
+                raise Misfit(f"{mark} B is not less than workload.bytes, {size} B", "multipath", "migrate_at", index)
+        return self
 
     @model_validator(mode="after")
     def _names(self) -> Self:

@@ -7,11 +7,14 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 from impl.kernel.eventlog import EventLog
-from impl.kernel.setting import EndpointError, Setting
+from impl.kernel.migration import Migration, change_address
+from impl.kernel.objects import fetch
+from impl.kernel.setting import EndpointError, Setting, UnsupportedError
 from impl.kernel.sockets import (
     Connection,
     SocketMaker,
@@ -61,17 +64,34 @@ class Client:
         self._assembly = Assembly(setting.bytes, setting.streams)
         self._first_byte = threading.Event()
         self._fallback_told = threading.Event()
+        self._received_all = threading.Event()
+        self._migration = self._plan_migration()
+        if setting.objects is not None and setting.objects.placement == "shared":
+            raise UnsupportedError(f"a connection of {transport} has one stream: objects cannot share the payload's")
+
+    def _plan_migration(self) -> Migration | None:
+        if not self._setting.migrate:
+            return None
+        if not self._transport.multipath:
+            raise UnsupportedError(f"{self._transport} cannot migrate: a connection stays on its path")
+        return Migration(self._setting.migrate, self._setting.local, change_address, self._events)
 
     def run(self) -> None:
         """Do the test case.
 
         Raises:
             EndpointError: it failed; the message says why.
+            UnsupportedError: the transport cannot do it.
 
         """
         first = self._connect_somehow()
-        if self._setting.testcase == "download":
+        if self._migration is not None:
+            self._migration.begin()
+        if self._setting.testcase == "objects":
+            self._download_with_objects(first)
+        elif self._setting.testcase == "download":
             self._on_all_streams(first, self._download)
+        if self._setting.sends("server"):
             whole, streams = self._assembly.digest()
             several = streams if self._setting.streams > 1 else None
             self._events.write("done", sha256=whole, bytes=self._setting.bytes, streams=several)
@@ -122,29 +142,61 @@ class Client:
 
     def _on_all_streams(self, first: Connection, work: Callable[[Connection, int], None]) -> None:
         """Run ``work`` for every stream in a thread of its own; the first error ends everything."""
-        results: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
 
         def stream(number: int) -> None:
+            connection = first if number == 0 else self._connect(first.local, first.remote, number)
+            with connection.socket:
+                work(connection, number)
+                self._look_for_fallback(connection)
+
+        self._together({f"stream {number}": partial(stream, number) for number in range(self._setting.streams)})
+
+    def _download_with_objects(self, first: Connection) -> None:
+        """Download, and meanwhile ask for objects over a connection of their own, from the next path if any."""
+        objects = self._setting.objects
+        assert objects is not None
+        local, remote = first.local, first.remote
+        others = [pair for pair in self._setting.pairs() if pair != (local, remote)]
+        if self._transport.multipath and others:
+            local, remote = others[0]
+
+        def payload() -> None:
+            with first.socket:
+                self._download(first, 0)
+                self._look_for_fallback(first)
+            self._received_all.set()
+
+        def beside() -> None:
+            connection = self._connect(local, remote, 1)
+            with connection.socket as sock:
+                self._request(connection, 0, objects=True)
+                self._first_byte.wait()
+                fetch(sock, objects, self._events, path=self._path(connection), ended=self._received_all.is_set)
+
+        self._together({"stream 0": payload, "objects": beside})
+
+    def _together(self, tasks: Mapping[str, Callable[[], None]]) -> None:
+        """Run tasks by their names, each in a thread of its own, until all are done; the first error ends all."""
+        results: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
+
+        def run(name: str, task: Callable[[], None]) -> None:
             try:
-                connection = first if number == 0 else self._connect(first.local, first.remote, number)
-                with connection.socket:
-                    work(connection, number)
-                    self._look_for_fallback(connection)
+                task()
             except OSError as error:
-                results.put(EndpointError(f"stream {number}: the connection broke: {why(error)}"))
+                results.put(EndpointError(f"{name}: the connection broke: {why(error)}"))
             except Exception as error:
                 results.put(error)
             else:
                 results.put(None)
 
-        for number in range(self._setting.streams):
-            threading.Thread(target=stream, args=[number], name=f"stream {number}", daemon=True).start()
-        for _ in range(self._setting.streams):
+        for name, task in tasks.items():
+            threading.Thread(target=run, args=[name, task], name=name, daemon=True).start()
+        for _ in tasks:
             error = results.get()
             if error is not None:
                 raise error
 
-    def _request(self, connection: Connection, stream: int) -> None:
+    def _request(self, connection: Connection, stream: int, *, objects: bool = False) -> None:
         setting = self._setting
         request = Request(
             testcase=setting.testcase,
@@ -152,19 +204,26 @@ class Client:
             streams=setting.streams,
             size=setting.bytes,
             token=self._token,
+            objects=objects,
         )
         connection.socket.sendall(request.encode())
 
     def _counter(self, connection: Connection, stream: int) -> Callable[[int], None]:
-        path = None if self._transport.multipath else connection.path
+        path = self._path(connection)
 
         def count(size: int) -> None:
             if not self._first_byte.is_set():
                 self._first_byte.set()
                 self._events.write("first_byte", stream=stream)
             self._events.received(size, stream, path)
+            if self._migration is not None:
+                self._migration.received(size)
 
         return count
+
+    def _path(self, connection: Connection) -> str | None:
+        """Return the path of what a connection receives; None where only the kernel knows."""
+        return None if self._transport.multipath else connection.path
 
     def _download(self, connection: Connection, stream: int) -> None:
         self._request(connection, stream)
@@ -173,7 +232,7 @@ class Client:
     def _upload(self, connection: Connection, stream: int, payload: memoryview) -> None:
         self._request(connection, stream)
         begin, end = slice_bounds(self._setting.bytes, self._setting.streams, stream)
-        send_all(connection.socket, payload[begin:end])
+        send_all(connection.socket, payload[begin:end], self._setting.record_size if self._context else None)
         count = receive_count(connection.socket)
         if count != end - begin:
             raise EndpointError(f"stream {stream}: the server received {count} of {end - begin} bytes")

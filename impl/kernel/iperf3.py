@@ -252,8 +252,10 @@ def main(arguments: Sequence[str], variables: Mapping[str, str]) -> int:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         setting = read_setting(variables, role)
-        if setting.testcase == "latency":
+        if setting.testcase in ("latency", "objects"):
             raise UnsupportedError("iperf3 has no test of small exchanges")
+        if setting.migrate:
+            raise UnsupportedError("iperf3 cannot migrate: a connection stays on its path")
         if setting.bytes == 0:
             raise UnsupportedError("iperf3 cannot transfer nothing")
         if shutil.which("iperf3") is None:

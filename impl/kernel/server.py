@@ -9,6 +9,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import Final
 
+from impl.kernel import objects
 from impl.kernel.client import why
 from impl.kernel.eventlog import EventLog
 from impl.kernel.setting import EndpointError, Setting
@@ -111,7 +112,10 @@ class Server:
                     "connected", path=path, stream=request.stream, congestion=congestion, transport=str(self._transport)
                 )
                 self._look_for_fallback(sock, path)
-                if request.testcase == "download":
+                if request.objects:
+                    assert self._setting.objects is not None
+                    objects.serve(sock, self._setting.objects)
+                elif request.testcase in ("download", "objects"):
                     self._send(sock, request, client)
                 elif request.testcase == "upload":
                     self._receive(sock, request, client, path)
@@ -129,14 +133,17 @@ class Server:
                 f"the client asks for {request.testcase} of {request.size} bytes in {request.streams} streams, "
                 f"the server was told {setting.testcase} of {setting.bytes} bytes in {setting.streams}"
             )
+        if request.objects and setting.objects is None:
+            raise EndpointError("the client asks for objects, the server was told of none")
         with self._lock:
             client = self._clients.get(request.token)
             if client is None:
                 client = _Client(Assembly(setting.bytes, setting.streams))
                 self._clients[request.token] = client
-            if request.stream in client.streams:
-                raise EndpointError(f"the client opened stream {request.stream} twice")
-            client.streams.add(request.stream)
+            if not request.objects:
+                if request.stream in client.streams:
+                    raise EndpointError(f"the client opened stream {request.stream} twice")
+                client.streams.add(request.stream)
         return client
 
     def _look_for_fallback(self, sock: socket.socket, path: str) -> None:
@@ -149,7 +156,7 @@ class Server:
 
     def _send(self, sock: socket.socket, request: Request, client: _Client) -> None:
         begin, end = slice_bounds(request.size, request.streams, request.stream)
-        send_all(sock, self._payload[begin:end])
+        send_all(sock, self._payload[begin:end], self._setting.record_size if self._context else None)
         with self._lock:
             client.finished += 1
             last = client.finished == request.streams

@@ -1,15 +1,19 @@
 """What an endpoint program is told through its environment, read once and checked."""
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Final, Literal, cast
 
 Role = Literal["client", "server"]
-TestCase = Literal["download", "upload", "latency"]
+TestCase = Literal["download", "upload", "latency", "objects"]
+Placement = Literal["shared", "own"]
 
-TEST_CASES: Final = ("download", "upload", "latency")
+TEST_CASES: Final = ("download", "upload", "latency", "objects")
+_DECIMAL: Final = re.compile(r"[0-9]{1,10}(\.[0-9]{1,9})?")
 UNSUPPORTED: Final = 127
 """Exit status of an endpoint that cannot do the test case it was asked for."""
 
@@ -23,8 +27,30 @@ class UnsupportedError(EndpointError):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Objects:
+    """The small objects of the test case ``objects``.
+
+    Attributes:
+        size: of each, in bytes.
+        interval: between two requests, in seconds.
+        placement: whether they travel on the payload's connection (``shared``) or on one of their own.
+        seed: of their content.
+
+    """
+
+    size: int
+    interval: float
+    placement: Placement
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Setting:
-    """One run, as the environment describes it. Addresses are in the order of the paths."""
+    """One run, as the environment describes it. Addresses are in the order of the paths.
+
+    ``migrate`` has the numbers of received bytes after which the client moves to the next path, ``record_size`` the
+    bytes of content of a TLS record (None: the program's choice).
+    """
 
     testcase: TestCase
     listen: tuple[str, ...]
@@ -40,10 +66,14 @@ class Setting:
     ca: Path | None
     certificate: Path | None
     key: Path | None
+    migrate: tuple[int, ...] = ()
+    record_size: int | None = None
+    objects: Objects | None = None
+    qlog: Path | None = None
 
     def sends(self, role: Role) -> bool:
         """Tell whether ``role`` sends the payload."""
-        return role == ("server" if self.testcase == "download" else "client")
+        return role == ("server" if self.testcase in ("download", "objects") else "client")
 
     def pairs(self) -> list[tuple[str | None, str]]:
         """Return the pairs of local and remote address to try, in path order; None lets the kernel choose.
@@ -87,11 +117,15 @@ def read_setting(variables: Mapping[str, str], role: Role) -> Setting:
         ca=_path(variables, "HARNESS_CA"),
         certificate=_path(variables, "HARNESS_CERTIFICATE"),
         key=_path(variables, "HARNESS_KEY"),
+        migrate=_marks(variables, "HARNESS_MIGRATE"),
+        record_size=_number(variables, "HARNESS_RECORD_SIZE", 1, 1 << 14, absent=0) or None,
+        qlog=_path(variables, "QLOGDIR"),
+        objects=_objects(variables) if testcase == "objects" else None,
     )
     if setting.sends(role) and setting.payload is None:
         raise EndpointError(f"HARNESS_PAYLOAD is not set, but the {role} sends the payload of a {testcase}")
-    if testcase == "latency" and setting.streams != 1:
-        raise UnsupportedError(f"the test case 'latency' uses one stream, not {setting.streams}")
+    if testcase in ("latency", "objects") and setting.streams != 1:
+        raise UnsupportedError(f"the test case {testcase!r} uses one stream, not {setting.streams}")
     return setting
 
 
@@ -113,6 +147,31 @@ def _number(variables: Mapping[str, str], name: str, least: int, most: int, *, a
     if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
         raise EndpointError(f"{name} is {text!r}; allowed: a whole number from {least} to {most}")
     return int(text)
+
+
+def _marks(variables: Mapping[str, str], name: str) -> tuple[int, ...]:
+    if not variables.get(name):
+        return ()
+    parts = variables[name].split(",")
+    marks = tuple(int(part) for part in parts if part.isascii() and part.isdigit())
+    if len(marks) != len(parts) or any(mark <= before for before, mark in pairwise((0, *marks))):
+        raise EndpointError(f"{name} is {variables[name]!r}; allowed: growing numbers of bytes with commas between")
+    return marks
+
+
+def _objects(variables: Mapping[str, str]) -> Objects:
+    placement = _text(variables, "HARNESS_PLACEMENT")
+    if placement not in ("shared", "own"):
+        raise EndpointError(f"HARNESS_PLACEMENT is {placement!r}; allowed: shared, own")
+    text = _text(variables, "HARNESS_OBJECT_INTERVAL")
+    if not (_DECIMAL.fullmatch(text) and 0 < float(text) <= 1e9):
+        raise EndpointError(f"HARNESS_OBJECT_INTERVAL is {text!r}; allowed: a number of milliseconds, more than 0")
+    return Objects(
+        size=_number(variables, "HARNESS_OBJECT_BYTES", 1, 1 << 24),
+        interval=float(text) / 1e3,
+        placement=cast(Placement, placement),
+        seed=_number(variables, "HARNESS_SEED", 0, (1 << 63) - 1),
+    )
 
 
 def _addresses(variables: Mapping[str, str], name: str, *, needed: bool) -> tuple[str, ...]:

@@ -35,6 +35,7 @@ class Request:
         streams: how many there are in all.
         size: size of the whole payload.
         token: a number common to the connections of one client.
+        objects: this connection is for small objects, and carries nothing of the payload.
 
     """
 
@@ -43,11 +44,12 @@ class Request:
     streams: int
     size: int
     token: int
+    objects: bool = False
 
     def encode(self) -> bytes:
         """Return the request as bytes."""
         case = TEST_CASES.index(self.testcase)
-        return _REQUEST.pack(_MAGIC, case, self.stream, self.streams, 0, self.size, self.token)
+        return _REQUEST.pack(_MAGIC, case, self.stream, self.streams, self.objects, self.size, self.token)
 
     @classmethod
     def decode(cls, data: bytes) -> "Request":
@@ -57,10 +59,12 @@ class Request:
             EndpointError: these bytes are none.
 
         """
-        magic, case, stream, streams, _, size, token = _REQUEST.unpack(data)
-        if magic != _MAGIC or case >= len(TEST_CASES) or stream >= streams:
+        magic, case, stream, streams, objects, size, token = _REQUEST.unpack(data)
+        if magic != _MAGIC or case >= len(TEST_CASES) or stream >= streams or objects > 1:
             raise EndpointError(f"the first bytes of a connection are no request: {data.hex()}")
-        return cls(testcase=TEST_CASES[case], stream=stream, streams=streams, size=size, token=token)
+        return cls(
+            testcase=TEST_CASES[case], stream=stream, streams=streams, size=size, token=token, objects=bool(objects)
+        )
 
 
 REQUEST_SIZE: Final = _REQUEST.size
@@ -88,15 +92,18 @@ def map_payload(path: Path, size: int) -> memoryview:
         raise EndpointError(f"cannot read the payload file {path}: {error.strerror}") from None
 
 
-def send_all(sock: socket.socket, data: memoryview) -> None:
+def send_all(sock: socket.socket, data: memoryview, piece: int | None = None) -> None:
     """Send ``data``, in pieces that keep the encryption of one apart from the next.
+
+    ``piece`` is their size in bytes: TLS makes a record of each that has 16 KiB or less.
 
     Raises:
         OSError: the connection broke.
 
     """
-    for begin in range(0, len(data), _CHUNK):
-        sock.sendall(data[begin : begin + _CHUNK])
+    size = piece or _CHUNK
+    for begin in range(0, len(data), size):
+        sock.sendall(data[begin : begin + size])
 
 
 def receive_exactly(sock: socket.socket, size: int) -> bytes:
@@ -140,6 +147,13 @@ def receive_count(sock: socket.socket) -> int:
     return count
 
 
+def _memory(stream: int, length: int) -> mmap.mmap:
+    try:
+        return mmap.mmap(-1, length)
+    except (OSError, OverflowError) as error:
+        raise EndpointError(f"no memory for the {length} bytes of stream {stream}: {error}") from None
+
+
 class Assembly:
     """The receiving end of a payload: its streams may end in any order, its hash is over the payload in order.
 
@@ -152,6 +166,7 @@ class Assembly:
         self._digests = [hashlib.sha256() for _ in range(streams)]
         self._kept: dict[int, mmap.mmap] = {}
         self._missing = set(range(streams))
+        self._fed = [0] * streams
         self._lock = threading.Lock()
 
     def receive(self, sock: socket.socket, stream: int, on_bytes: Callable[[int], None]) -> bool:
@@ -167,6 +182,41 @@ class Assembly:
             self._receive_hashing(sock, length, digest.update, on_bytes)
         elif length:
             self._receive_keeping(sock, stream, length, on_bytes)
+        return self._complete(stream)
+
+    def feed(self, stream: int, data: bytes | memoryview) -> None:
+        """Take in the next bytes of ``stream``, for those who are handed bytes and read no socket.
+
+        Raises:
+            EndpointError: these are more than the stream has, or there is not memory enough.
+
+        """
+        got, length = self._fed[stream], self._lengths[stream]
+        if got + len(data) > length:
+            raise EndpointError(f"stream {stream} has {length} bytes, and more came")
+        if not data:
+            return
+        if stream > 0:
+            if stream not in self._kept:
+                self._kept[stream] = _memory(stream, length)
+            self._kept[stream][got : got + len(data)] = data
+        self._digests[stream].update(data)
+        self._fed[stream] = got + len(data)
+
+    def finish(self, stream: int) -> bool:
+        """Say that ``stream``, which was fed, has ended, and tell whether it was the last one to become complete.
+
+        Raises:
+            PeerClosed: bytes of it are missing.
+            EndpointError: it has ended before.
+
+        """
+        got, length = self._fed[stream], self._lengths[stream]
+        if got < length:
+            raise PeerClosed(f"stream {stream} ended after {got} of {length} bytes")
+        return self._complete(stream)
+
+    def _complete(self, stream: int) -> bool:
         with self._lock:
             if stream not in self._missing:
                 raise EndpointError(f"stream {stream} came twice")
@@ -200,10 +250,7 @@ class Assembly:
 
     def _receive_keeping(self, sock: socket.socket, stream: int, length: int, on_bytes: Callable[[int], None]) -> None:
         digest = self._digests[stream]
-        try:
-            kept = mmap.mmap(-1, length)
-        except (OSError, OverflowError) as error:
-            raise EndpointError(f"no memory for the {length} bytes of stream {stream}: {error}") from None
+        kept = _memory(stream, length)
         with memoryview(kept) as view:
             hashed = 0
 

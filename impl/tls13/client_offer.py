@@ -122,7 +122,7 @@ def second_offer(
         extensions[ExtensionType.KEY_SHARE] = _key_shares(key_exchanges.values())
     if cookie is not None:
         extensions[ExtensionType.COOKIE] = encode_cookie(cookie)
-    hello = replace(first.hello, extensions=config.arranged(config.extensions, extensions))
+    hello = replace(first.hello, extensions=config.arranged(extensions, {}))
     keys = [key for key in first.keys if key.suite.hash.name == suite.hash.name]
     hello, encoded = _with_keys(hello, keys, transcript, now)
     return Offer(hello, encoded, key_exchanges, keys, early_data=False)

@@ -25,7 +25,7 @@ from impl.tls13.key_schedule import (
 )
 from impl.tls13.messages import KeyUpdate
 from impl.tls13.outbound import Outbound
-from impl.tls13.records import Record, RecordReader
+from impl.tls13.records import NonceConstruction, Record, RecordReader, per_record_nonces
 from impl.tls13.records.format import MAX_PLAINTEXT
 from impl.tls13.records.opening import Opened, Opener
 from impl.tls13.registries import (
@@ -58,13 +58,15 @@ class Connection(ABC, Generic[ConfigT]):
         failed: why the connection is over, if an error ended it.
         peer_closed: the peer has sent close_notify.
         closed: we have sent close_notify, or an error has ended the connection.
+        data_sink: gets application data at once, in place of events, for which they would be copied: the bytes, which
+            are another's after the call, and where each record ends.
 
     """
 
     _write_label: str
     _read_label: str
 
-    def __init__(self, config: ConfigT) -> None:
+    def __init__(self, config: ConfigT, *, nonces: NonceConstruction = per_record_nonces) -> None:
         self.config = config
         self.cipher_suite: CipherSuite | None = None
         self.peer_chain: tuple[x509.Certificate, ...] = ()
@@ -72,9 +74,11 @@ class Connection(ABC, Generic[ConfigT]):
         self.failed: Failed | None = None
         self.peer_closed = False
         self.closed = False
+        self.data_sink: Callable[[bytes | memoryview, tuple[int, ...]], None] | None = None
         self._now = 0.0
         self._reader = RecordReader()
-        self._out = Outbound(config.padding)
+        self._nonces = nonces
+        self._out = Outbound(config.padding, nonces=nonces)
         self._messages = HandshakeReassembly()
         self._events: list[Event] = []
         self._held = False
@@ -83,6 +87,7 @@ class Connection(ABC, Generic[ConfigT]):
         self._client_random = b""
         self._read_secret = b""
         self._read_generation = 0
+        self._records_before = 0
         self._exporter_secret = b""
         self._early_exporter_secret = b""
         self._owes_key_update = False
@@ -148,6 +153,11 @@ class Connection(ABC, Generic[ConfigT]):
         """The bytes for the peer that have come together since the last call."""
         return self._out.take()
 
+    @property
+    def has_data_to_send(self) -> bool:
+        """Whether ``data_to_send`` would give something."""
+        return self._out.pending
+
     def send(self, data: bytes | bytearray | memoryview) -> None:
         """Protect application data. A server may do so as soon as it has answered the ClientHello (section 4.4.4).
 
@@ -158,12 +168,15 @@ class Connection(ABC, Generic[ConfigT]):
         self._prepare_to_send(len(data))
         self._out.data(data)
 
-    def send_into(self, data: bytes | bytearray | memoryview, out: bytearray) -> int:
+    def send_into(
+        self, data: bytes | bytearray | memoryview, out: bytearray | memoryview, record_size: int | None = None
+    ) -> int:
         """Protect application data as ``send`` does, but put the records into a buffer: faster for much data.
 
         Args:
             data: what is sent; not to be used elsewhere during the call.
-            out: has ``sealed_size(len(data))`` bytes or more.
+            out: has ``sealed_size(len(data), record_size)`` bytes or more.
+            record_size: bytes of content in a record, at most and by default as many as the peer allows.
 
         Returns:
             How many bytes are in `out`. There are none if ``data_to_send`` has something that must go before: then it
@@ -173,20 +186,55 @@ class Connection(ABC, Generic[ConfigT]):
             WrongMoment: as ``send``.
 
         """
-        self._prepare_to_send(len(data))
+        writer = self._out.writer
+        size = writer.max_content if record_size is None else min(record_size, writer.max_content)
+        self._prepare_to_send(len(data), size)
         if self._out.pending:
-            self._out.data(data)
+            self._out.data(data, size)
             return 0
-        return self._out.writer.write_into(data, out)
+        return writer.write_into(data, out, size)
 
-    def sealed_size(self, length: int) -> int:
+    def sealed_size(self, length: int, record_size: int | None = None) -> int:
         """How many bytes the records of so much application data take at most."""
-        return self._out.writer.sealed_size(length)
+        return self._out.writer.sealed_size(length, record_size)
 
-    def _prepare_to_send(self, size: int) -> None:
+    @property
+    def max_content(self) -> int:
+        """The most bytes of application data in a record that we send: 2^14, or what the peer allows (RFC 8449)."""
+        return self._out.writer.max_content
+
+    @property
+    def max_received(self) -> int:
+        """The most bytes of content in a record of the peer: what we have announced (RFC 8449)."""
+        return self._reader.max_content
+
+    @property
+    def records_sent(self) -> int:
+        """How many records the application keys have protected, over all their generations.
+
+        Sequence numbers begin anew with a KeyUpdate (section 5.3); this does not.
+        """
+        return self._out.records_sealed
+
+    @property
+    def records_received(self) -> int:
+        """How many of the peer's records the application keys have opened, over all their generations."""
+        opener = self._reader.opener
+        return self._records_before + (opener.sequence if opener is not None else 0)
+
+    @property
+    def write_generation(self) -> int:
+        """Of the keys we send with: how often they were updated."""
+        return self._out.generation
+
+    def take_unread(self) -> bytes:
+        """Take the bytes that were received and not looked at: a held handshake has some, for whoever goes on."""
+        return self._reader.take_buffered()
+
+    def _prepare_to_send(self, size: int, record_size: int | None = None) -> None:
         if not self.can_send:
             raise WrongMoment("application data can be sent between the handshake and close()")
-        self._refresh_write_keys(size // self._out.writer.max_content)
+        self._refresh_write_keys(size // (record_size or self._out.writer.max_content))
 
     @property
     def client_random(self) -> bytes:
@@ -271,12 +319,12 @@ class Connection(ABC, Generic[ConfigT]):
             opened = open_into(scratch)
             if opened.ends:
                 with memoryview(scratch)[: opened.produced] as content:
-                    self._take_data(bytes(content), tuple(opened.ends))
+                    self._take_data(content if self.data_sink else bytes(content), tuple(opened.ends))
             if opened.failure is not None:
                 raise opened.failure
             if opened.other is not None:
                 self._take_record(opened.other)
-            elif not opened.consumed:
+            elif opened.starved or not opened.consumed:
                 break
 
     def _take_record(self, record: Record) -> None:
@@ -299,7 +347,7 @@ class Connection(ABC, Generic[ConfigT]):
         if self._messages.pending:
             raise unexpected_message("another record comes between the pieces of a handshake message")
 
-    def _take_data(self, content: bytes, ends: tuple[int, ...]) -> None:
+    def _take_data(self, content: bytes | memoryview, ends: tuple[int, ...]) -> None:
         self._require_whole_messages()
         if len({0, *ends}) > len(ends):
             self._idle_records = 0
@@ -336,10 +384,13 @@ class Connection(ABC, Generic[ConfigT]):
     @abstractmethod
     def _take_post_handshake_message(self, message: RawMessage) -> None: ...
 
-    def _take_application_data(self, content: bytes, ends: tuple[int, ...]) -> None:
+    def _take_application_data(self, content: bytes | memoryview, ends: tuple[int, ...]) -> None:
         if not self.established:
             raise unexpected_message("application data before the handshake is over")
-        self._emit(ApplicationDataReceived(data=content, ends=ends))
+        if self.data_sink is not None:
+            self.data_sink(content, ends)
+        else:
+            self._emit(ApplicationDataReceived(data=bytes(content), ends=ends))
 
     def _take_alert(self, record: Record) -> None:
         if not record.protected and self._reader.opener is not None and not self._plaintext_alert_allowed():
@@ -370,14 +421,17 @@ class Connection(ABC, Generic[ConfigT]):
         self._require_record_boundary()
         suite = self._suite
         self._read_secret = secret
-        self._reader.opener = Opener(suite, traffic_keys(suite, secret))
+        self._records_before = 0
+        self._reader.opener = Opener(suite, traffic_keys(suite, secret), nonces=self._nonces)
 
     def _require_record_boundary(self) -> None:
         if self._messages.pending:
             raise unexpected_message("a message that changes keys does not end with its record (section 5.1)")
 
     def _take_key_update(self, message: KeyUpdate) -> None:
+        records = self.records_received
         self._change_read_keys(next_traffic_secret(self._suite, self._read_secret))
+        self._records_before = records
         self._read_generation += 1
         self._emit_secret(f"{self._read_label}_TRAFFIC_SECRET_{self._read_generation}", self._read_secret)
         requested = message.request == KeyUpdateRequest.UPDATE_REQUESTED

@@ -1,11 +1,11 @@
-"""HTTP/1.1 as far as a GET needs it, for both sides, on asyncio's streams (RFC 9110 and RFC 9112)."""
+"""HTTP/1.1 as far as GET and PUT need it, for both sides, on asyncio's streams or their like (RFC 9110, RFC 9112)."""
 
 import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
+from typing import Final, Protocol
 
 MAX_LINE: Final = 8192
 """The longest line of a header that is taken, bytes."""
@@ -20,6 +20,16 @@ _STATUS_LINE: Final = re.compile(r"HTTP/1\.[0-9] ([1-5][0-9][0-9])(?: (.*))?")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _ENDS_EARLY: Final = "the stream ends within a header"
 _CHUNK_SIZE: Final = re.compile(r"([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?")
+
+
+class ByteReader(Protocol):
+    """What messages are read from: an ``asyncio.StreamReader``, or something with these methods of it."""
+
+    async def read(self, n: int = -1, /) -> bytes:
+        """Read up to `n` bytes; empty at the end."""
+
+    async def readuntil(self, separator: bytes = b"\n", /) -> bytes:
+        """Read up to a separator and with it."""
 
 
 class BadMessage(Exception):
@@ -56,9 +66,17 @@ class Request:
 
     @property
     def keep_alive(self) -> bool:
-        """Whether the connection stays open for another request (RFC 9112, section 9.3)."""
-        if "content-length" in self.fields or "transfer-encoding" in self.fields:
-            return False  # there is a body, which nobody reads
+        """Whether the connection stays open for another request, for servers that read no bodies."""
+        return self.persistent and not self.has_body
+
+    @property
+    def has_body(self) -> bool:
+        """Whether a body follows (RFC 9112, section 6)."""
+        return "content-length" in self.fields or "transfer-encoding" in self.fields
+
+    @property
+    def persistent(self) -> bool:
+        """Whether the client wants the connection to stay open for another request (RFC 9112, section 9.3)."""
         options = _list(self.fields.get("connection", ""))
         return "close" not in options if self.minor else "keep-alive" in options
 
@@ -85,7 +103,7 @@ def encode_head(first_line: str, fields: Mapping[str, str]) -> bytes:
     return "\r\n".join(lines).encode("latin-1")
 
 
-async def read_request(reader: asyncio.StreamReader) -> Request | None:
+async def read_request(reader: ByteReader) -> Request | None:
     """Read a request up to its empty line; None if the client sends no more of them.
 
     Raises:
@@ -111,7 +129,7 @@ async def read_request(reader: asyncio.StreamReader) -> Request | None:
     return Request(method, target, min(int(minor), 1), fields)
 
 
-async def read_response(reader: asyncio.StreamReader) -> Response:
+async def read_response(reader: ByteReader) -> Response:
     """Read a final response up to its empty line; interim ones are skipped.
 
     Raises:
@@ -133,7 +151,7 @@ async def read_response(reader: asyncio.StreamReader) -> Response:
             return Response(status, parts[2] or "", fields)
 
 
-async def read_body(reader: asyncio.StreamReader, response: Response) -> AsyncIterator[bytes]:
+async def read_body(reader: ByteReader, response: Response) -> AsyncIterator[bytes]:
     """Read the body of a response to GET, piece by piece (RFC 9112, section 6.3).
 
     Raises:
@@ -157,7 +175,25 @@ async def read_body(reader: asyncio.StreamReader, response: Response) -> AsyncIt
             yield piece
 
 
-async def _chunked(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
+async def read_request_body(reader: ByteReader, request: Request) -> AsyncIterator[bytes]:
+    """Read the body of a request, piece by piece (RFC 9112, section 6.3); nothing if it has none.
+
+    Raises:
+        BadMessage: its length is not understood, or it ends before that.
+
+    """
+    fields = request.fields
+    if "transfer-encoding" in fields:
+        if _list(fields["transfer-encoding"]) != ["chunked"] or "content-length" in fields or not request.minor:
+            raise BadMessage("a body has either a length, or the transfer coding chunked of HTTP/1.1")
+        async for piece in _chunked(reader):
+            yield piece
+    elif "content-length" in fields:
+        async for piece in _exactly(reader, _content_length(fields["content-length"])):
+            yield piece
+
+
+async def _chunked(reader: ByteReader) -> AsyncIterator[bytes]:
     while True:
         line = await _line(reader)
         parts = _CHUNK_SIZE.fullmatch(line)
@@ -173,7 +209,7 @@ async def _chunked(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
     await _fields(reader)  # trailers
 
 
-async def _exactly(reader: asyncio.StreamReader, count: int) -> AsyncIterator[bytes]:
+async def _exactly(reader: ByteReader, count: int) -> AsyncIterator[bytes]:
     left = count
     while left:
         piece = await reader.read(min(left, CHUNK))
@@ -191,7 +227,7 @@ def _content_length(value: str) -> int:
     return int(length)
 
 
-async def _fields(reader: asyncio.StreamReader) -> dict[str, str]:
+async def _fields(reader: ByteReader) -> dict[str, str]:
     fields: dict[str, str] = {}
     count = 0
     while line := await _line(reader):
@@ -207,14 +243,14 @@ async def _fields(reader: asyncio.StreamReader) -> dict[str, str]:
     return fields
 
 
-async def _line(reader: asyncio.StreamReader) -> str:
+async def _line(reader: ByteReader) -> str:
     line = await _line_or_end(reader)
     if line is None:
         raise BadMessage(_ENDS_EARLY)
     return line
 
 
-async def _line_or_end(reader: asyncio.StreamReader) -> str | None:
+async def _line_or_end(reader: ByteReader) -> str | None:
     """A line without its end, which may be a lone line feed; None if the stream ends before it."""
     try:
         line = await reader.readuntil(b"\n")

@@ -5,7 +5,7 @@ from typing import Final
 from impl.tls13.cipher_suites import CipherSuite
 from impl.tls13.key_schedule import next_traffic_secret, traffic_keys
 from impl.tls13.messages import KeyUpdate
-from impl.tls13.records import PaddingPolicy, RecordWriter, Sealer
+from impl.tls13.records import NonceConstruction, PaddingPolicy, RecordWriter, Sealer, per_record_nonces
 from impl.tls13.registries import AlertDescription, AlertLevel, ContentType, KeyUpdateRequest
 
 _CHANGE_CIPHER_SPEC: Final = b"\x01"
@@ -20,10 +20,12 @@ class Outbound:
 
     """
 
-    def __init__(self, padding: PaddingPolicy | None) -> None:
+    def __init__(self, padding: PaddingPolicy | None, *, nonces: NonceConstruction = per_record_nonces) -> None:
         self.writer = RecordWriter()
         self.writer.padding = padding
         self.generation = 0
+        self._nonces = nonces
+        self._records_before = 0
         self._flight: list[bytes] = []
         self._records: list[bytes] = []
         self._secret = b""
@@ -66,15 +68,16 @@ class Outbound:
             return  # nothing more can be said with these keys
         self._records.append(self.writer.write(ContentType.ALERT, bytes((level, alert))))
 
-    def data(self, content: bytes | bytearray | memoryview) -> None:
-        """Add application data."""
-        self._records.append(self.writer.write(ContentType.APPLICATION_DATA, content))
+    def data(self, content: bytes | bytearray | memoryview, record_size: int | None = None) -> None:
+        """Add application data, with so many bytes in a record, by default as many as it takes."""
+        self._records.append(self.writer.write(ContentType.APPLICATION_DATA, content, record_size))
 
     def change_keys(self, suite: CipherSuite, secret: bytes) -> None:
         """Protect all that follows with the keys of a secret (section 7.3)."""
         self.flush()
         self._secret = secret
-        self.writer.sealer = Sealer(suite, traffic_keys(suite, secret))
+        self._records_before = 0
+        self.writer.sealer = Sealer(suite, traffic_keys(suite, secret), nonces=self._nonces)
 
     def drop_keys(self) -> None:
         """Protect no more: a HelloRetryRequest has put an end to early data."""
@@ -91,9 +94,17 @@ class Outbound:
         """How many records these keys may still protect (section 5.5)."""
         return self.writer.sealer.records_left if self.writer.sealer is not None else 0
 
+    @property
+    def records_sealed(self) -> int:
+        """How many records have been protected since keys were agreed; a KeyUpdate does not begin anew."""
+        return self._records_before + (self.writer.sealer.sequence if self.writer.sealer is not None else 0)
+
     def update_keys(self, suite: CipherSuite, request: KeyUpdateRequest) -> bytes:
         """Announce new keys and use them from there on (section 4.6.3); returns their secret."""
         self._flight.append(KeyUpdate(request).encode())
+        self.flush()
+        records = self.records_sealed
         self.change_keys(suite, next_traffic_secret(suite, self._secret))
+        self._records_before = records
         self.generation += 1
         return self._secret

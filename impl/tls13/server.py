@@ -348,7 +348,7 @@ class Server(Handshake[ServerConfig]):
     def _early_data_budget(self) -> int:
         return self.config.max_early_data or MAX_PLAINTEXT
 
-    def _take_application_data(self, content: bytes, ends: tuple[int, ...]) -> None:
+    def _take_application_data(self, content: bytes | memoryview, ends: tuple[int, ...]) -> None:
         if self.state is not ServerState.WAIT_EOED:
             super()._take_application_data(content, ends)
             return
@@ -356,7 +356,7 @@ class Server(Handshake[ServerConfig]):
         if allowed:
             size = ends[allowed - 1]
             self._early_data_left -= size
-            self._emit(ApplicationDataReceived(data=content[:size], ends=ends[:allowed], early=True))
+            self._emit(ApplicationDataReceived(data=bytes(content[:size]), ends=ends[:allowed], early=True))
         if allowed < len(ends):
             raise unexpected_message("more early data than the ticket allows (section 4.2.10)")
 

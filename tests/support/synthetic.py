@@ -69,7 +69,11 @@ def scenario(**keys: Any) -> dict[str, Any]:
 
 @dataclass
 class Synthetic:
-    """A run to be made. ``shares`` says at which moment which path carries how many Mbps of payload."""
+    """A run to be made. ``shares`` says at which moment which path carries how many Mbps of payload.
+
+    ``moves`` has the moments at which the client migrates, and the paths that it migrates to; ``objects`` has those at
+    which small objects are complete, and how many ms each took.
+    """
 
     scenario: dict[str, Any] = field(default_factory=scenario)
     topology: dict[str, Any] = field(default_factory=topology)
@@ -90,6 +94,8 @@ class Synthetic:
     congestion: str = "cubic"
     probes: bool = True
     attempt: int = 1
+    moves: list[tuple[float, str]] = field(default_factory=list)
+    objects: list[tuple[float, float]] = field(default_factory=list)
 
     def write(self, results: Path) -> tuple[Path, RunRecord]:
         """Make the directory below ``results``; return it with the record, not judged and not written yet."""
@@ -132,6 +138,7 @@ class Synthetic:
             values=self.values,
             environment={
                 "kernel": "6.18.0",
+                "client_addresses": {path.name: _address(path.name) for path in network.access_paths},
                 "offloads": {"client": {"client-eth0": {"tcp-segmentation-offload": "off"}}},
             },
             started="2026-01-01T12:00:00Z",
@@ -176,6 +183,10 @@ class Synthetic:
             lines.append({"time": _ns(first - 0.041), "event": "connected", "connect_ms": 41.2})
             lines.append({"time": _ns(first + 0.002), "event": "first_byte"})
             lines += [{"time": _ns(time + 0.009), "event": "received", "bytes": size} for time, size in filled]
+        for time, name in self.moves:
+            lines.append({"time": _ns(time), "event": "migrated", "path": _address(name)})
+        for time, ms in self.objects:
+            lines.append({"time": _ns(time), "event": "object", "ms": ms, "bytes": 16384})
         if complete:
             digest = "0" * 64 if self.corrupt else expected_sha256(self.seed, model.workload.bytes)
             total = sum(size for _, size in filled)
@@ -279,6 +290,10 @@ def store(results: Path, **keys: Any) -> Path:
     folder, record = Synthetic(**keys).write(results)
     write_record(folder, judge(folder, record).applied_to(record))
     return folder
+
+
+def _address(path: str) -> str:
+    return f"address of {path}"
 
 
 def _ns(time: float) -> int:

@@ -8,22 +8,20 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, BinaryIO, Final
-from urllib.parse import SplitResult, urlsplit
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from impl.tls13.certificates.server_names import parse_server_name
 from impl.tls13.cli import options, session_file
 from impl.tls13.cli.errors import ReaderLeft, connection_failed, explain, failed, usage
+from impl.tls13.cli.urls import HTTPS_PORT, parse_url, request_head
 from impl.tls13.config import ClientConfig
 from impl.tls13.events import HandshakeCompleted
-from impl.tls13.http import BadMessage, Response, encode_head, read_body, read_response
+from impl.tls13.http import BadMessage, Response, read_body, read_response
 from impl.tls13.sessions import Session
 from impl.tls13.streams import connect
 
-_HTTPS_PORT: Final = 443
 _PROTOCOL: Final = "http/1.1"
 _TICKET_WAIT: Final = 1.0  # seconds
 _CLOSE_LIMIT: Final = 1.0
@@ -101,7 +99,7 @@ def get(
     Secrets are appended to the file that SSLKEYLOGFILE names. Exit code: 0 the body is there, 1 TLS or HTTP failed, or
     the answer's status is 300 or more, 2 bad usage.
     """
-    parts = _parse(url)
+    parts = parse_url(url)
     host = parts.hostname or ""
     if early_data and session is None:
         raise usage(
@@ -109,7 +107,7 @@ def get(
         )
     if insecure and cafile is not None:
         raise usage("--insecure: believes everybody, and --cafile does not; leave one of them out")
-    place = (host, parts.port or _HTTPS_PORT) if connect_to is None else options.address(connect_to, "--connect")
+    place = (host, parts.port or HTTPS_PORT) if connect_to is None else options.address(connect_to, "--connect")
     config = ClientConfig(
         server_name=host,
         trust=None if insecure else options.trust_store(cafile),
@@ -125,7 +123,7 @@ def get(
         address=place,
         place=options.show_address(*place),
         config=config,
-        request=_request(parts, host),
+        request=request_head("GET", parts),
         early_data=early_data,
         key_update=key_update,
         session=session,
@@ -247,32 +245,3 @@ class _Output:
             raise ReaderLeft from None
         except OSError as error:
             raise failed(self._name, explain(error)) from None
-
-
-def _parse(url: str) -> SplitResult:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise usage(f"{url!r} is not a URL: {error}") from None
-    if parts.scheme != "https" or not parts.hostname:
-        raise usage(f"{url!r} is not a URL that begins with https:// and a host")
-    try:
-        parse_server_name(parts.hostname)
-    except ValueError as error:
-        raise usage(f"{url!r}: {error}") from None
-    if port == 0 or parts.username is not None or any(not "!" <= letter <= "~" for letter in url):
-        raise usage(f"{url!r}: port 0, user names, and letters that are not ASCII (encode them as %XX) are not allowed")
-    return parts
-
-
-def _request(parts: SplitResult, host: str) -> bytes:
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    name = f"[{host}]" if ":" in host else host
-    fields = {
-        "Host": name if parts.port in (None, _HTTPS_PORT) else f"{name}:{parts.port}",
-        "User-Agent": "multipath-lab",
-        "Accept": "*/*",
-        "Connection": "close",
-    }
-    return encode_head(f"GET {target} HTTP/1.1", fields)

@@ -103,16 +103,17 @@ def show_address(host: str, port: int) -> str:
 
 
 @contextmanager
-def key_log() -> Iterator[Callable[[str], None] | None]:
-    """Append secrets to the file that the environment variable SSLKEYLOGFILE names; without it there is no key log."""
-    name = os.environ.get(KEY_LOG_VARIABLE)
+def key_log(path: Path | None = None) -> Iterator[Callable[[str], None] | None]:
+    """Append secrets to a file, or to that which the environment variable SSLKEYLOGFILE names; or to none."""
+    name = path or os.environ.get(KEY_LOG_VARIABLE)
     if not name:
         yield None
         return
     try:
         file = os.open(name, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     except OSError as error:
-        raise usage(f"{KEY_LOG_VARIABLE}: {name}: {explain(error)}") from None
+        place = KEY_LOG_VARIABLE if path is None else "--key-log"
+        raise usage(f"{place}: {name}: {explain(error)}") from None
 
     def append(line: str) -> None:
         os.write(file, f"{line}\n".encode("ascii"))  # in one call: other programs may write to the same file

@@ -2,13 +2,11 @@
 
 import asyncio
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -16,10 +14,10 @@ from typing import Annotated, Any, Final
 import typer
 
 from impl.tls13.anti_replay import ReplayGuard
-from impl.tls13.certificates.credentials import Credentials, self_signed
-from impl.tls13.certificates.server_names import parse_server_name
+from impl.tls13.certificates.credentials import Credentials
 from impl.tls13.cli import options, site
 from impl.tls13.cli.errors import explain, usage
+from impl.tls13.cli.own_certificate import make_certificate
 from impl.tls13.config import ClientAuthentication, ServerConfig
 from impl.tls13.events import HandshakeCompleted
 from impl.tls13.http import BadMessage, Request, read_request
@@ -86,21 +84,9 @@ def serve(
 
 
 def _made(addresses: list[tuple[str, int]]) -> Credentials:
-    wanted = ["localhost", "127.0.0.1", "::1", socket.gethostname(), *(host for host, _ in addresses)]
-    names = [name for name in dict.fromkeys(wanted) if _can_be_certified(name)]
-    credentials = self_signed(names, now=time.time())
-    digest = sha256(credentials.chain[0]).hexdigest().upper()
-    fingerprint = ":".join(digest[i : i + 2] for i in range(0, len(digest), 2))
-    _say(f"self-signed certificate for {', '.join(names)}; SHA-256 fingerprint {fingerprint}")
+    credentials, what = make_certificate(host for host, _ in addresses)
+    _say(what)
     return credentials
-
-
-def _can_be_certified(name: str) -> bool:
-    try:
-        parse_server_name(name)
-    except ValueError:  # machines may have other names than the DNS knows
-        return False
-    return name not in {"0.0.0.0", "::"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """What ``tls serve`` answers: a page about the connection, pseudo-random bytes, and files; no I/O but reading those."""
 
 import mimetypes
-import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -9,6 +8,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
+
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from impl.tls13.client import Client
 from impl.tls13.events import HandshakeCompleted
@@ -84,8 +85,13 @@ def negotiated(core: Client | Server, handshake: HandshakeCompleted | None, peer
         lines.append(f"cipher suite: {core.cipher_suite.name}")
     if handshake is None:
         return "\n".join([*lines, "handshake: not over: this request came as early data, and may be a replayed one"])
+    return "\n".join([*lines, *agreed_upon(handshake)])
+
+
+def agreed_upon(handshake: HandshakeCompleted) -> list[str]:
+    """What a handshake has led to, a line for each matter."""
     protocol = handshake.alpn_protocol
-    lines += [
+    lines = [
         f"group: {handshake.group.name}",
         f"server name: {handshake.server_name or 'none'}",
         f"application protocol: {protocol.decode('ascii', 'replace') if protocol else 'none'}",
@@ -94,14 +100,17 @@ def negotiated(core: Client | Server, handshake: HandshakeCompleted | None, peer
         f"HelloRetryRequest: {'yes' if handshake.hello_retry_request else 'no'}",
     ]
     chain = [certificate.subject.rfc4514_string() or "no name" for certificate in handshake.peer_chain]
-    return "\n".join([*lines, *(f"client certificate: {name}" for name in chain or ["none"])])
+    return [*lines, *(f"client certificate: {name}" for name in chain or ["none"])]
 
 
 def pseudo_random(count: int) -> Iterator[bytes]:
     """The first `count` bytes of one and the same sequence."""
-    numbers = random.Random(0)
+    # The key stream of AES in counter mode: nothing else is quick enough to keep up with TLS.
+    key_stream = Cipher(algorithms.AES(bytes(16)), modes.CTR(bytes(16))).encryptor()
+    zeros = bytes(CHUNK)
     for start in range(0, count, CHUNK):
-        yield numbers.randbytes(CHUNK)[: count - start]
+        piece = key_stream.update(zeros)
+        yield piece if count - start >= CHUNK else piece[: count - start]
 
 
 def _path(target: str) -> str | None:

@@ -47,6 +47,7 @@ class Opened:
         ends: where each record of application data ends in `out`.
         other: a record of another type that was met and consumed; it ended the run.
         failure: why the record that follows the consumed ones cannot be opened; it ended the run.
+        starved: more bytes are needed to go on; that ended the run.
 
     """
 
@@ -55,6 +56,7 @@ class Opened:
     ends: list[int] = field(default_factory=list)
     other: Record | None = None
     failure: TLSError | None = None
+    starved: bool = False
 
 
 class Opener:
@@ -170,12 +172,16 @@ class Opener:
         while opened.other is None:
             position = start + opened.consumed
             fragment = position + HEADER_SIZE
-            if fragment > end or source[position] != _TYPE:
+            if fragment > end:
+                opened.starved = True
+                return
+            if source[position] != _TYPE:
                 return
             header = source[position:fragment].tobytes()
             size = header[3] << 8 | header[4]
             self._check(size)
             if fragment + size > end:
+                opened.starved = True
                 return
             room = len(target) - opened.produced
             # A run of four records is where it begins to pay, so look at the header of the fourth one.

@@ -35,10 +35,11 @@ class RecordWriter:
         self.padding: PaddingPolicy | None = None
         self.record_version = LEGACY_VERSION
 
-    def write(self, content_type: int, content: Buffer) -> bytes:
+    def write(self, content_type: int, content: Buffer, record_size: int | None = None) -> bytes:
         """Make the records of `content`, full ones as far as possible; of empty application data, an empty one.
 
-        Writable application data is used as by Sealer.seal_into. A change_cipher_spec record is never protected.
+        Writable application data is used as by Sealer.seal_into. A change_cipher_spec record is never protected. Full
+        are protected records with max_content bytes, or with `record_size` if that is less.
 
         Raises:
             TLSError: internal_error, the key may not protect so many records any more. None was made.
@@ -54,24 +55,25 @@ class RecordWriter:
         sealer = self.sealer
         if sealer is None or content_type == ContentType.CHANGE_CIPHER_SPEC:
             return self._unprotected(content_type, content)
-        if size <= self.max_content:
+        full = self._full(record_size)
+        if size <= full:
             return self._protected(sealer, content_type, content)
         if content_type == ContentType.APPLICATION_DATA and self.padding is None:
-            out = bytearray(sealer.sealed_size(size, self.max_content))
-            sealer.seal_into(content, out, self.max_content)
+            out = bytearray(sealer.sealed_size(size, full))
+            sealer.seal_into(content, out, full)
             return bytes(out)
-        pieces = _pieces(content, self.max_content)
+        pieces = _pieces(content, full)
         sealer.require(len(pieces))
         return b"".join([self._protected(sealer, content_type, piece) for piece in pieces])
 
-    def write_into(self, data: Buffer, out: bytearray | memoryview) -> int:
+    def write_into(self, data: Buffer, out: bytearray | memoryview, record_size: int | None = None) -> int:
         """Make records of application data in `out`, as Sealer.seal_into does, and return how many bytes they take.
 
         No data gives no record. With a padding policy this is as slow as write().
 
         Raises:
             TLSError: internal_error, the key may not protect so many records any more. None was made.
-            ValueError: `out` has less room than sealed_size(len(data)) bytes.
+            ValueError: `out` has less room than sealed_size(len(data), record_size) bytes.
             RuntimeError: there are no keys yet.
 
         """
@@ -79,19 +81,23 @@ class RecordWriter:
         if sealer is None:
             raise RuntimeError(_NO_KEYS)
         if self.padding is None:
-            return sealer.seal_into(data, out, self.max_content)
-        most = self.sealed_size(len(data))
+            return sealer.seal_into(data, out, self._full(record_size))
+        most = self.sealed_size(len(data), record_size)
         if len(out) < most:
             raise ValueError(f"the records may take {most} bytes; there is room for {len(out)}")
-        records = self.write(ContentType.APPLICATION_DATA, data) if data else b""
+        records = self.write(ContentType.APPLICATION_DATA, data, record_size) if data else b""
         out[: len(records)] = records
         return len(records)
 
-    def sealed_size(self, length: int) -> int:
+    def sealed_size(self, length: int, record_size: int | None = None) -> int:
         """Bytes that `length` bytes of application data take at most."""
+        full = self._full(record_size)
         if self.padding is None:
-            return Sealer.sealed_size(length, self.max_content)
-        return -(-length // self.max_content) * (self.max_content + OVERHEAD)
+            return Sealer.sealed_size(length, full)
+        return -(-length // full) * (self.max_content + OVERHEAD)
+
+    def _full(self, record_size: int | None) -> int:
+        return self.max_content if record_size is None else min(record_size, self.max_content)
 
     def _protected(self, sealer: Sealer, content_type: int, content: Buffer) -> bytes:
         if self.padding is None:

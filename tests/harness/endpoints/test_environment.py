@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.endpoints.environment import Setting, TestCase, TlsFiles, environment
+from harness.endpoints.environment import Objects, Setting, TestCase, TlsFiles, environment
 from harness.spec.endpoint import Role
 
 SETTING = Setting(
@@ -25,6 +25,9 @@ def build(role: Role, setting: Setting = SETTING, **additions: str) -> dict[str,
     return environment(
         role, setting, additions=additions, inherited={"PATH": "/bin", "SECRET": "x", "HARNESS_PORT": "1"}
     )
+
+
+OBJECTS = Objects(size=16384, interval=0.1, placement="own")
 
 
 class TestVariables:
@@ -48,10 +51,11 @@ class TestVariables:
         }
 
     @pytest.mark.parametrize(
-        ("testcase", "sender"), [("download", "server"), ("upload", "client"), ("latency", "client")]
+        ("testcase", "sender"),
+        [("download", "server"), ("upload", "client"), ("latency", "client"), ("objects", "server")],
     )
     def test_only_the_sender_gets_the_payload(self, testcase: TestCase, sender: Role) -> None:
-        setting = replace(SETTING, testcase=testcase)
+        setting = replace(SETTING, testcase=testcase, objects=OBJECTS if testcase == "objects" else None)
         with_payload = [role for role in ("client", "server") if "HARNESS_PAYLOAD" in build(role, setting)]
         assert with_payload == [sender]
 
@@ -66,8 +70,27 @@ class TestVariables:
         assert client["HARNESS_CONVERTER"] == "10.0.0.3:5124"
         assert client["HARNESS_MULTIPATH"] == "backup"
 
+    @pytest.mark.parametrize("role", ["client", "server"])
+    def test_migration_records_and_objects(self, role: Role) -> None:
+        setting = replace(SETTING, testcase="objects", objects=replace(OBJECTS, interval=0.0125))
+        found = build(role, replace(setting, migrate=(21_000_000, 42_000_000), record_size=1500))
+        assert found["HARNESS_MIGRATE"] == "21000000,42000000"
+        assert found["HARNESS_RECORD_SIZE"] == "1500"
+        assert found["HARNESS_OBJECT_BYTES"] == "16384"
+        assert found["HARNESS_OBJECT_INTERVAL"] == "12.5"
+        assert found["HARNESS_PLACEMENT"] == "own"
+
     @pytest.mark.parametrize(
-        "change", [{"port": 0}, {"port": 65536}, {"bytes": -1}, {"streams": 0}, {"listen": ()}, {"local": ()}]
+        "change",
+        [
+            {"port": 0},
+            {"port": 65536},
+            {"bytes": -1},
+            {"streams": 0},
+            {"listen": ()},
+            {"local": ()},
+            {"objects": OBJECTS},
+        ],
     )
     def test_impossible_settings(self, change: dict[str, object]) -> None:
         with pytest.raises(ValueError, match=next(iter(change))):

@@ -147,3 +147,31 @@ class TestFile:
         path.unlink()
         with pytest.raises(BrokenEvents, match="was removed"):
             file.poll(lambda: NOW)
+
+
+class TestMovesAndObjects:
+    def test_are_read(self) -> None:
+        moved, came = read(
+            line("migrated", path="fd00::1", **{"from": "10.0.0.1"}), line("object", ms=44.1, bytes=16384, number=3)
+        )
+        assert (moved.path, moved.fields["from"]) == ("fd00::1", "10.0.0.1")
+        assert (came.bytes, came.fields["ms"], came.fields["number"]) == (16384, 44.1, 3)
+
+    def test_objects_are_no_payload_and_may_come_after_it(self) -> None:
+        lines = line(bytes=5), line("done", bytes=5, sha256="0" * 64), line("object", ms=1, bytes=9)
+        assert [event.event for event in read(*lines)] == ["received", "done", "object"]
+
+    @pytest.mark.parametrize(
+        ("wrong", "said"),
+        [
+            (line("migrated"), "the event 'migrated' needs the field 'path'"),
+            (line("migrated", path="a", **{"from": 3}), "'from' is 3; allowed: an address"),
+            (line("object", ms=1), "the event 'object' needs the field 'bytes'"),
+            (line("object", bytes=1), "the event 'object' needs the field 'ms'"),
+            (line("object", ms=-1, bytes=1), "'ms' is -1"),
+            (line("object", ms=1, bytes=1, number=-1), "'number' is -1"),
+        ],
+    )
+    def test_wrong_ones_are_refused(self, wrong: bytes, said: str) -> None:
+        with pytest.raises(BrokenEvents, match=said):
+            read(wrong)

@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from matplotlib.text import Text
 
 from harness.figures import draw_comparison, style
-from harness.figures.comparison import build, grouped
+from harness.figures.comparison import build
+from harness.figures.groups import grouped
 from harness.figures.series import Series
 from harness.judge import judge
 from harness.results import BrokenRun, find_runs
@@ -90,3 +92,29 @@ class TestFigure:
         (tmp_path / "a").mkdir()
         with pytest.raises(BrokenRun, match="nothing to compare"):
             draw_comparison([tmp_path / "a"], tmp_path / "comparison")
+
+    def test_objects_and_what_cannot_be_done(self, tmp_path: Path) -> None:
+        beside = scenario(workload={"kind": "objects", "bytes": "20MB", "limit": "40s"})
+        for placement in ("shared", "own"):
+            values = {"workload.placement": placement}
+            stored(tmp_path, scenario=beside, values=values, objects=[(1.0, 44.0), (2.0, 300.0)])
+            folder, record = Synthetic(scenario=beside, values=values, endpoint="tcp", seed=3).write(tmp_path)
+            write_record(folder, record.model_copy(update={"verdict": "unsupported"}))
+        with style.styled():
+            figure = build(grouped([Series.read(folder) for folder in find_runs(tmp_path)]))
+        words = [item.get_text() for item in figure.findobj(Text) if isinstance(item, Text)]
+        assert words.count("unsupported") == 4, "in both charts, for both placements"
+        panels = [axes for axes in figure.axes if axes.get_yscale() == "log"]
+        assert len(panels) == 2, "there is nothing to draw of what cannot be done"
+        assert "object, 95th percentile (ms)" in words
+        assert any("median 172 ms" in word for word in words)
+
+    def test_migrations(self, tmp_path: Path) -> None:
+        moving = scenario(multipath={"mode": "backup", "migrate_at": ["8MB"]}, fault=[], expect={"kind": "hash_equal"})
+        stored(tmp_path, scenario=moving, moves=[(3.0, "lower")])
+        with style.styled():
+            figure = build(grouped([Series.read(folder) for folder in find_runs(tmp_path)]))
+        words = "\n".join(item.get_text() for item in figure.findobj(Text) if isinstance(item, Text))
+        assert "dashed: migration" in words
+        dashed = [line for line in figure.axes[0].get_lines() if line.get_color() == style.FAULT]
+        assert [float(np.asarray(line.get_xdata())[0]) for line in dashed] == [3.0]

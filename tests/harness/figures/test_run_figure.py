@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -56,6 +57,18 @@ class TestContent:
         for part in ("goodput\n(Mbps)", "path upper (IPv4)", "path lower (IPv6)", "probe RTT\n(ms)", "gap 0.44 s",
                      "seed 7", "fault.kind = drop", "verdict pass", "element nfqueue"):  # fmt: skip
             assert part in words
+
+    def test_migrations_are_marked(self, tmp_path: Path) -> None:
+        assert "migration to lower" in texts(built(tmp_path, moves=[(2.0, "lower")]))
+
+    def test_objects_have_a_panel(self, tmp_path: Path) -> None:
+        beside = scenario(workload={"kind": "objects", "bytes": "20MB", "limit": "40s"})
+        figure = built(tmp_path, scenario=beside, objects=[(1.0, 44.0), (1.1, 91.0)])
+        assert len(figure.axes) == 5, "goodput, two paths, objects, probes"
+        (panel,) = [axes for axes in figure.axes if axes.get_ylabel() == "object\n(ms)"]
+        (dots,) = panel.get_lines()[:1]
+        assert list(np.asarray(dots.get_xydata()).ravel()) == pytest.approx([1.0, 44.0, 1.1, 91.0])
+        assert len(built(tmp_path, scenario=beside).axes) == 5, "also where none came"
 
     def test_without_probes(self, tmp_path: Path) -> None:
         assert len(built(tmp_path, probes=False).axes) == 3

@@ -57,3 +57,14 @@ class TestFaults:
     def test_without_end(self, tmp_path: Path) -> None:
         (span,) = series(tmp_path).faults
         assert span.end_s is None
+
+
+class TestMarks:
+    def test_faults_and_moves_in_their_order(self, tmp_path: Path) -> None:
+        run = series(tmp_path, moves=[(1.0, "lower"), (3.5, "upper")])
+        assert [(mark.kind, mark.path) for mark in run.marks] == [
+            ("migration", "lower"),
+            ("drop", "upper"),
+            ("migration", "upper"),
+        ]
+        assert len(run.faults) == 1

@@ -27,7 +27,11 @@ class TestNames:
     def test_those_that_scenarios_may_name_are_those_that_are_measured(self, tmp_path: Path) -> None:
         from harness.spec.expectation import METRICS
 
-        found = set(metrics(Synthetic(), tmp_path))
+        special = scenario(
+            workload={"kind": "objects", "bytes": "20MB", "limit": "40s"},
+            multipath={"mode": "backup", "migrate_at": ["5MB"]},
+        )
+        found = set(metrics(Synthetic(), tmp_path)) | set(metrics(Synthetic(scenario=special), tmp_path))
         assert found - set(METRICS) == {"sha256_ok", "congestion"}, "these two are no numbers"
         assert set(METRICS) <= found
 
@@ -173,3 +177,29 @@ class TestSocketsAndProbes:
         assert latency["upper"]["forward"]["median_ms"] == 20.1
         assert latency["upper"]["forward"]["lost"] == 45
         assert latency["lower"]["round_trip"]["p99_ms"] > latency["lower"]["round_trip"]["median_ms"]
+
+
+class TestWhatTheClientTells:
+    def test_migrations(self, tmp_path: Path) -> None:
+        moving = scenario(multipath={"mode": "backup", "migrate_at": ["8MB"]}, fault=[], expect={"kind": "hash_equal"})
+        shares: list[tuple[float, dict[str, float]]] = [(0.1, {"upper": 20}), (3.0, {}), (3.2, {"lower": 20})]
+        found = metrics(Synthetic(scenario=moving, shares=shares, moves=[(2.95, "lower")], noise=0), tmp_path)
+        assert found["migrations"] == 1
+        assert found["migration_gap_s"] == pytest.approx(0.21, abs=0.02)
+        far = metrics(Synthetic(scenario=moving, shares=shares, moves=[(2.0, "lower")], noise=0), tmp_path)
+        assert far["migration_gap_s"] == pytest.approx(0.01, abs=0.005), "a gap a second later is not its doing"
+        none = metrics(Synthetic(scenario=moving, shares=shares), tmp_path)
+        assert (none["migrations"], none["migration_gap_s"]) == (0, None)
+
+    def test_objects(self, tmp_path: Path) -> None:
+        beside = scenario(workload={"kind": "objects", "bytes": "20MB", "limit": "40s"})
+        times = [float(value) for value in range(1, 101)]
+        found = metrics(Synthetic(scenario=beside, objects=[(1 + ms / 50, ms) for ms in times]), tmp_path)
+        assert found["object_ms"] == {"median": 50.5, "p95": 95, "p99": 99, "max": 100, "count": 100}
+        assert found["bytes_received"] == 20_000_000, "objects are no payload"
+        none = metrics(Synthetic(scenario=beside), tmp_path)
+        assert none["object_ms"] == {"median": None, "p95": None, "p99": None, "max": None, "count": 0}
+
+    def test_only_where_the_scenario_asks_for_them(self, tmp_path: Path) -> None:
+        found = metrics(Synthetic(moves=[(1.0, "lower")], objects=[(1.0, 9.0)]), tmp_path)
+        assert not {"migrations", "migration_gap_s", "object_ms"} & set(found)

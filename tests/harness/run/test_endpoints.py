@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.endpoints.environment import Objects
 from harness.endpoints.mptcp import MptcpEndpoint, PathManager
 from harness.network.emulation import Emulation
 from harness.run.endpoints import PORT, Endpoints
@@ -70,6 +71,20 @@ class TestSetting:
         assert setting.payload.stat().st_size == 1 << 20
         assert setting.tls is not None
         assert len(endpoints.sha256) == 64
+        assert (setting.objects, setting.migrate, setting.record_size) == (None, (), None)
+
+    def test_objects_migration_and_records(self, tmp_path: Path) -> None:
+        text = changed(
+            PLAIN,
+            "[workload]",
+            '[multipath]\nmode = "backup"\nmigrate_at = ["10kB", "20kB"]\n[workload]\n'
+            'kind = "objects"\nobject_interval = "50ms"\nplacement = "own"\nrecord_size = "1500B"',
+        )
+        wanted = order(tmp_path, text)
+        with Emulation(wanted.topology) as emulation:
+            setting = Endpoints(wanted, emulation).setting
+        assert setting.objects == Objects(size=16384, interval=0.05, placement="own")
+        assert (setting.testcase, setting.migrate, setting.record_size) == ("objects", (10_000, 20_000), 1500)
 
 
 class TestPathManager:

@@ -10,7 +10,12 @@ from harness.judge.metrics import measure
 from harness.results.data import RunData
 from harness.spec.expectation import METRICS, Expectation
 from tests.support.synthetic import Synthetic
+from tests.support.synthetic import scenario as synthetic_scenario
 
+MOVES_AND_OBJECTS = {
+    "workload": {"kind": "objects", "bytes": "20MB", "limit": "40s"},
+    "multipath": {"mode": "backup", "migrate_at": ["5MB"]},
+}
 ADAPTER: TypeAdapter[Any] = TypeAdapter(Expectation)
 
 
@@ -77,11 +82,15 @@ class TestApplies:
         assert "never applies" in message(kind="stalls", when={"multipath.mode": []})
 
 
+def metrics_of_a_run(folder: Path, **keys: Any) -> dict[str, Any]:
+    run, record = Synthetic(scenario=synthetic_scenario(**keys)).write(folder)
+    scenario, topology = record.read_scenario(), record.read_topology()
+    return measure(RunData.read(run), record, scenario, topology, None).metrics
+
+
 class TestMetricNames:
     def test_are_those_that_a_run_has(self, tmp_path: Path) -> None:
-        folder, record = Synthetic().write(tmp_path)
-        scenario, topology = record.read_scenario(), record.read_topology()
-        found = measure(RunData.read(folder), record, scenario, topology, None).metrics
+        found = {**metrics_of_a_run(tmp_path), **metrics_of_a_run(tmp_path, **MOVES_AND_OBJECTS)}
         # Those two are no numbers: an expectation of their own, and a list of names.
         assert set(METRICS) == set(found) - {"sha256_ok", "congestion"}
 
@@ -96,6 +105,8 @@ class TestMetricNames:
             ("path_share", "write path_share.PATH"),
             ("recovery_s", "write recovery_s.FAULT"),
             ("completion_s.upper", "write completion_s"),
+            ("object_ms", "write object_ms.STATISTIC, one of median, p95, p99, max, count"),
+            ("object_ms.mean", "one of median, p95, p99, max, count"),
             ("latency.udp.upper", "write latency.PROBE.PATH.DIRECTION.STATISTIC"),
             ("latency.udp.upper.round_trip.mean", "a statistic of median_ms, p99_ms, count, lost"),
         ],

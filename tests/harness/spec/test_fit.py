@@ -154,3 +154,31 @@ class TestExpectations:
         text = SCENARIO + '[[probe]]\nkind = "tcp"\n'
         for metric in ("latency.tcp_connect.upper.round_trip.p99_ms", "recovery_s.outage#2", "path_drops.lower"):
             assert planned(tmp_path, text + EXPECT.format("metric", f'metric = "{metric}"\nat_most = 9'))
+
+    @pytest.mark.parametrize(
+        ("metric", "message"),
+        [
+            ("migrations", "nothing migrates; give multipath.migrate_at"),
+            ("migration_gap_s", "nothing migrates; give multipath.migrate_at"),
+            ("object_ms.p95", "there are no objects; the workload's kind is 'download', not 'objects'"),
+        ],
+    )
+    def test_metrics_of_what_does_not_happen(self, tmp_path: Path, metric: str, message: str) -> None:
+        text = SCENARIO + EXPECT.format("metric", f'metric = "{metric}"\nat_most = 9')
+        (line,) = scenario_errors(tmp_path, text)
+        assert line.endswith(f"expect[1].metric: {message}")
+
+    def test_metrics_of_what_does(self, tmp_path: Path) -> None:
+        moves = ["multipath.mode=backup", 'multipath.migrate_at=["100kB"]']
+        assert planned(tmp_path, SCENARIO + EXPECT.format("metric", 'metric = "migrations"\nat_least = 1'), moves)
+        text = SCENARIO + EXPECT.format("metric", 'metric = "object_ms.max"\nat_most = 1')
+        assert planned(tmp_path, text, ["workload.kind=objects"])
+
+
+class TestMigration:
+    def test_there_is_a_path_to_move_to(self, tmp_path: Path) -> None:
+        moves = ["multipath.mode=backup", 'multipath.migrate_at=["100kB"]']
+        assert planned(tmp_path, SCENARIO, moves)
+        (line,) = scenario_errors(tmp_path, SCENARIO, [*moves, "topology=chain", "fault.path=access"])
+        assert "multipath.migrate_at" in line
+        assert "the client has one path only in topology 'chain', so there is none to move to" in line

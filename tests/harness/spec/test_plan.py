@@ -75,6 +75,22 @@ class TestRuns:
             {"fault.kind": kind} for kind in ("drop", "rst", "down")
         ]
 
+    @pytest.mark.parametrize(
+        ("key", "values", "knowing", "others"),
+        [
+            ("workload.record_size", ["1500B", "4KiB"], ["tls", "mptcp-tls", "quic"], ["tcp", "mptcp", "iperf3"]),
+            ("multipath.migrate_at", [["100kB"], ["200kB"]], ["mptcp", "quic", "tcpls"], ["tcp", "tls"]),
+        ],
+    )
+    def test_what_an_endpoint_does_not_know_makes_no_second_run(
+        self, tmp_path: Path, key: str, values: list[Any], knowing: list[str], others: list[str]
+    ) -> None:
+        text = SCENARIO + '[multipath]\nmode = "backup"\n'
+        runs = planned(tmp_path, text, endpoints=[*knowing, *others], vary={key: values})
+        names = [run.endpoint.name for run in runs]
+        assert [names.count(name) for name in knowing] == [2] * len(knowing)
+        assert [names.count(name) for name in others] == [1] * len(others)
+
     def test_matrix_times_endpoints_times_repeats(self) -> None:
         runs = plan(endpoints=["mptcp", "mptcp-tls"], repeat=3, seed=5)
         assert len(runs) == 6 * 2 * 3

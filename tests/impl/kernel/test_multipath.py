@@ -131,3 +131,35 @@ class TestSinglePath:
         (failed,) = result.of("client", "path_failed")
         assert failed.path == "10.1.1.1"
         assert result.of("client", "connected")[0].path == "10.1.2.1"
+
+
+class TestMigration:
+    @pytest.mark.parametrize("endpoint", ["mptcp", "mptcp-tls"])
+    def test_there_and_back(self, endpoint: str, server_pid: int, tmp_path: Path) -> None:
+        """Two thirds of the bytes come by the first path, and the middle third by the second one."""
+        client = PathManager.for_process(os.getpid(), "client")
+        client.flush()
+        set_up_node(client, [("10.1.1.1", "c1"), ("10.1.2.1", "c2")], mode="backup")
+        PathManager.for_process(server_pid, "server").set_limits()
+        before = received_by("c2")
+        chosen = setting(
+            tmp_path,
+            port=4433,
+            listen=(SERVER,),
+            connect=(SERVER, SERVER),
+            local=("10.1.1.1", "10.1.2.1"),
+            size=96 << 20,
+            congestion="cubic",
+            migrate=(32 << 20, 64 << 20),
+        )
+        result = transfer(endpoint, chosen, nodes=(None, server_pid))
+        assert result.client.status == Status.DONE, str(result.client)
+        moves = result.of("client", "migrated")
+        assert [(event.path, event.fields["from"]) for event in moves] == [
+            ("10.1.2.1", "10.1.1.1"),
+            ("10.1.1.1", "10.1.2.1"),
+        ]
+        (done,) = result.of("client", "done")
+        assert done.fields["sha256"] == result.sha256
+        # What is under way when the server is told comes by the path it was sent on.
+        assert (16 << 20) < received_by("c2") - before < (48 << 20)

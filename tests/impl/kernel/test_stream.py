@@ -5,16 +5,21 @@ import hashlib
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import pytest
 
-from harness.endpoints.environment import Setting, TestCase, environment
+from harness.endpoints.environment import Objects, Setting, TestCase, environment
 from harness.endpoints.listening import listening
 from harness.endpoints.process import Status
+from impl.kernel.transfer import Request
 from tests.impl.kernel import transfers
 from tests.impl.kernel.transfers import PROJECT, setting, transfer
 
@@ -233,3 +238,88 @@ def _client_alone(endpoint: str, chosen: Setting, **changed: str) -> "subprocess
     command = definition.command("client", folder=folder, project=PROJECT, python=sys.executable)
     variables = _variables(endpoint, chosen) | changed
     return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=30, check=False)
+
+
+class TestObjects:
+    OBJECTS: Final = Objects(size=5000, interval=0.005, placement="own")
+
+    @pytest.mark.parametrize("endpoint", TRANSPORTS)
+    def test_beside_the_payload(self, endpoint: str, tmp_path: Path) -> None:
+        chosen = setting(tmp_path, testcase="objects", objects=self.OBJECTS, size=16 << 20)
+        result = transfer(endpoint, chosen)
+        assert result.client.status == Status.DONE, str(result.client) + str(result.server)
+        (done,) = result.of("client", "done")
+        assert (done.fields["sha256"], done.bytes) == (result.sha256, chosen.bytes)
+        objects = result.of("client", "object")
+        assert [event.fields["number"] for event in objects] == list(range(len(objects)))
+        assert objects
+        assert all(event.bytes == 5000 and 0 < event.fields["ms"] < 5000 for event in objects)
+        assert len(result.of("client", "connected")) == 2
+        assert sum(event.bytes for event in result.of("client", "received")) == chosen.bytes, "objects are no payload"
+
+    @pytest.mark.parametrize("endpoint", TRANSPORTS)
+    def test_one_connection_has_one_stream(self, endpoint: str, tmp_path: Path) -> None:
+        chosen = setting(tmp_path, testcase="objects", objects=replace(self.OBJECTS, placement="shared"))
+        result = _client_alone(endpoint, chosen)
+        assert result.returncode == 127
+        assert result.stderr == (
+            f"client: a connection of {endpoint} has one stream: objects cannot share the payload's\n"
+        )
+
+    def test_of_iperf3(self, tmp_path: Path) -> None:
+        result = _client_alone("iperf3", setting(tmp_path, testcase="objects", objects=self.OBJECTS))
+        assert (result.returncode, result.stderr) == (127, "client: iperf3 has no test of small exchanges\n")
+
+
+class TestMigration:
+    @pytest.mark.parametrize("endpoint", ["tcp", "tls", "iperf3"])
+    def test_a_connection_with_one_path_cannot(self, endpoint: str, tmp_path: Path) -> None:
+        result = _client_alone(endpoint, setting(tmp_path, migrate=(1000,)))
+        assert result.returncode == 127
+        assert f"{endpoint} cannot migrate: a connection stays on its path" in result.stderr
+
+
+class TestRecords:
+    @pytest.mark.parametrize(("record_size", "expected"), [(1500, 1500), (16384, 16384), (None, 16384)])
+    def test_each_write_is_one(self, record_size: int | None, expected: int, tmp_path: Path) -> None:
+        chosen = setting(tmp_path, size=200_000, record_size=record_size)
+        sizes = asyncio.run(_record_sizes(chosen))
+        # A byte for the type and 16 for the tag follow the content.
+        whole = [size - 17 for size in sizes if size - 17 == expected]
+        assert len(whole) == chosen.bytes // expected
+        assert max(sizes) == expected + 17
+
+
+async def _record_sizes(chosen: Setting) -> list[int]:
+    """Return the lengths of the records of application data that the server of ``tls`` sends for a download."""
+    request = Request(testcase="download", stream=0, streams=1, size=chosen.bytes, token=1)
+    async with transfers.start("tls", "server", chosen) as server:
+        await server.ready(lambda: listening(server.pid, chosen.listen, chosen.port), limit=20, what="listening")
+        assert chosen.tls is not None
+        context = ssl.create_default_context(cafile=str(chosen.tls.ca))
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing, server_hostname=chosen.listen[0])
+        wire = b""
+        received = 0
+        with socket.create_connection((chosen.listen[0], chosen.port), timeout=20) as sock:
+            asked = False
+            while received < chosen.bytes:
+                try:
+                    if not asked:
+                        tls.do_handshake()
+                        tls.write(request.encode())
+                        asked = True
+                    received += len(tls.read(1 << 16))
+                except ssl.SSLWantReadError:
+                    sock.sendall(outgoing.read())
+                    data = sock.recv(1 << 16)
+                    wire += data
+                    incoming.write(data)
+    return [size for kind, size in _records(wire) if kind == 23]
+
+
+def _records(wire: bytes) -> Iterator[tuple[int, int]]:
+    while len(wire) >= 5:
+        size = int.from_bytes(wire[3:5], "big")
+        yield wire[0], size
+        wire = wire[5 + size :]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from impl.kernel.setting import TEST_CASES, EndpointError
+from impl.kernel.setting import TEST_CASES, EndpointError, TestCase
 from impl.kernel.transfer import REQUEST_SIZE, Assembly, PeerClosed, Request, receive_exactly, slice_bounds
 
 
@@ -18,9 +18,10 @@ class TestRequest:
         stream=st.integers(0, 1023),
         size=st.integers(0, (1 << 64) - 1),
         token=st.integers(0, (1 << 64) - 1),
+        objects=st.booleans(),
     )
-    def test_round_trip(self, case: str, stream: int, size: int, token: int) -> None:
-        request = Request(testcase=case, stream=stream, streams=stream + 1, size=size, token=token)  # type: ignore[arg-type]
+    def test_round_trip(self, case: TestCase, stream: int, size: int, token: int, objects: bool) -> None:
+        request = Request(testcase=case, stream=stream, streams=stream + 1, size=size, token=token, objects=objects)
         assert len(request.encode()) == REQUEST_SIZE
         assert Request.decode(request.encode()) == request
 
@@ -76,6 +77,36 @@ class TestAssembly:
             assembly.receive(right, 1, lambda _count: None)
             with pytest.raises(EndpointError, match="stream 1 came twice"):
                 assembly.receive(right, 1, lambda _count: None)
+
+    @given(data=st.data(), size=st.integers(0, 40), streams=st.integers(1, 5))
+    def test_fed_in_any_pieces_and_order(self, data: st.DataObject, size: int, streams: int) -> None:
+        payload = bytes(i * 7 % 251 for i in range(size))
+        assembly = Assembly(size, streams)
+        left = {stream: payload[slice(*slice_bounds(size, streams, stream))] for stream in range(streams)}
+        finished = []
+        while left:
+            stream = data.draw(st.sampled_from(sorted(left)))
+            count = data.draw(st.integers(min(1, len(left[stream])), len(left[stream])))
+            assembly.feed(stream, left[stream][:count])
+            left[stream] = left[stream][count:]
+            if not left[stream]:
+                del left[stream]
+                finished.append(assembly.finish(stream))
+        assert finished == [False] * (streams - 1) + [True]
+        assert assembly.digest()[0] == hashlib.sha256(payload).hexdigest()
+
+    @pytest.mark.parametrize("stream", [0, 1])
+    def test_fed_too_much_or_too_little(self, stream: int) -> None:
+        assembly = Assembly(100, 2)
+        assembly.feed(stream, bytes(49))
+        with pytest.raises(PeerClosed, match=f"stream {stream} ended after 49 of 50 bytes"):
+            assembly.finish(stream)
+        with pytest.raises(EndpointError, match=f"stream {stream} has 50 bytes, and more came"):
+            assembly.feed(stream, bytes(2))
+        assembly.feed(stream, bytes(1))
+        assembly.finish(stream)
+        with pytest.raises(EndpointError, match=f"stream {stream} came twice"):
+            assembly.finish(stream)
 
     def test_receive_exactly_waits_for_all(self) -> None:
         left, right = socket.socketpair()

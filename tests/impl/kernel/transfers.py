@@ -1,17 +1,19 @@
 """Runs the two programs of an endpoint against each other, as the harness does, and collects what they said."""
 
 import asyncio
+import contextlib
 import datetime
 import os
 import socket
 import sys
 import time
 import tomllib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.endpoints.certificate import make_certificates
-from harness.endpoints.environment import Setting, TestCase, environment
+from harness.endpoints.environment import Objects, Setting, TestCase, environment
 from harness.endpoints.events import Event, EventFile
 from harness.endpoints.listening import listening
 from harness.endpoints.payload import write_payload
@@ -65,6 +67,9 @@ def setting(
     connect: tuple[str, ...] | None = None,
     local: tuple[str, ...] = ("127.0.0.1",),
     port: int | None = None,
+    objects: Objects | None = None,
+    record_size: int | None = None,
+    migrate: tuple[int, ...] = (),
 ) -> Setting:
     payload = folder / "payload"
     write_payload(payload, 7, size)
@@ -82,6 +87,9 @@ def setting(
         congestion=congestion,
         payload=payload,
         tls=tls,
+        objects=objects,
+        record_size=record_size,
+        migrate=migrate,
     )
 
 
@@ -110,7 +118,11 @@ async def _transfer(
             events[role] += file.poll(time.monotonic_ns)
 
     async with start(server_endpoint, "server", chosen, node_pid=nodes[1]) as server:
-        await server.ready(lambda: listening(server.pid, chosen.listen, chosen.port), limit=LIMIT, what="listening")
+        protocol = load(server_endpoint)[0].ready
+        assert protocol != "event", "sockets show that the bundled endpoints are ready"
+        await server.ready(
+            lambda: listening(server.pid, chosen.listen, chosen.port, protocol=protocol), limit=LIMIT, what="listening"
+        )
         async with start(client_endpoint, "client", chosen, node_pid=nodes[0]) as client:
             client_outcome = await client.wait(LIMIT)
         if chosen.testcase == "upload" and client_outcome.status == "done":
@@ -139,3 +151,24 @@ def transfer(
 ) -> Transfer:
     """Run ``endpoint``'s server, and its client or that of ``client``, in the nodes given for client and server."""
     return asyncio.run(_transfer(endpoint, client or endpoint, chosen, nodes))
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait until ``condition`` holds."""
+    deadline = time.monotonic() + LIMIT
+    while not condition():
+        assert time.monotonic() < deadline, "what was waited for did not come"
+        time.sleep(0.005)
+
+
+@contextlib.contextmanager
+def silent_udp(address: str, port: int) -> Iterator[Callable[[], None]]:
+    """Hold a UDP port and answer nothing; the function waits until something has come."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind((address, port))
+        sock.settimeout(LIMIT)
+
+        def wait() -> None:
+            assert sock.recv(1 << 16)
+
+        yield wait

@@ -17,6 +17,7 @@ from impl.tls13.http import (
     encode_head,
     read_body,
     read_request,
+    read_request_body,
     read_response,
 )
 
@@ -138,6 +139,46 @@ class TestRequests:
             request = request_of(b"GET / HTTP/1.0\r\n" + data + b"\r\n\r\n")
             assert request is not None
             assert request.target == "/"
+
+
+class TestRequestBodies:
+    @staticmethod
+    def body_of(data: bytes) -> tuple[Request, bytes, bytes]:
+        async def read() -> tuple[Request, bytes, bytes]:
+            reader = reader_of(data)
+            request = await read_request(reader)
+            assert request is not None
+            return request, b"".join([piece async for piece in read_request_body(reader, request)]), await reader.read()
+
+        return asyncio.run(read())
+
+    def test_what_follows_is_left(self) -> None:
+        head = b"PUT / HTTP/1.1\r\nHost: h\r\n"
+        for field, body in (
+            (b"Content-Length: 5\r\n\r\n", b"hello"),
+            (b"Transfer-Encoding: chunked\r\n\r\n", b"2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"),
+        ):
+            request, content, rest = self.body_of(head + field + body + b"GET ")
+            assert (content, rest) == (b"hello", b"GET ")
+            assert (request.has_body, request.persistent, request.keep_alive) == (True, True, False)
+
+    def test_none(self) -> None:
+        request, content, rest = self.body_of(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\nGET ")
+        assert (request.has_body, request.persistent, content, rest) == (False, False, b"", b"GET ")
+
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            "Content-Length: 5\r\nTransfer-Encoding: chunked",
+            "Transfer-Encoding: gzip, chunked",
+            "Content-Length: five",
+            "Content-Length: 5, 6",
+            "Content-Length: 100",
+        ],
+    )
+    def test_what_is_refused(self, fields: str) -> None:
+        with pytest.raises(BadMessage):
+            self.body_of(f"PUT / HTTP/1.1\r\nHost: h\r\n{fields}\r\n\r\n0\r\n\r\n".encode())
 
 
 class TestResponses:

@@ -1,4 +1,4 @@
-"""Bulk transfer over loopback, impl.tls13 against Python's ssl: ``python -m benchmarks.tls13_bulk`` (about a minute).
+"""Bulk transfer over loopback, impl.tls13 and impl.tcpls against Python's ssl: ``python -m benchmarks.bulk``.
 
 One process sends, another one receives; all variants use the same cipher suite, and take turns in rounds, so that other
 programs disturb them alike. What counts is the ratio within a round.
@@ -14,7 +14,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,6 +25,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from rich.console import Console
 from rich.table import Table
 
+from impl import tcpls
+from impl.tcpls import api
 from impl.tls13.certificates.credentials import Credentials, self_signed
 from impl.tls13.cipher_suites import CIPHER_SUITES, suite_by_name
 from impl.tls13.config import ClientConfig, ServerConfig
@@ -36,6 +38,7 @@ CERTIFICATE: Final = "certificate.pem"
 KEY: Final = "key.pem"
 OPENSSL: Final = "openssl.cnf"
 OURS: Final = "impl.tls13"
+TCPLS: Final = "impl.tcpls"
 BLOCKING: Final = "ssl, blocking"
 ASYNCIO: Final = "ssl, asyncio"
 
@@ -66,7 +69,7 @@ class Meter:
         return Side(self._suite, count, seconds, times.user - self._times.user, times.system - self._times.system)
 
 
-# The three variants; receivers are the servers.
+# The variants; receivers are the servers.
 
 
 def receive_ours(folder: Path, suite: str, count: int) -> Side:
@@ -101,6 +104,55 @@ def send_ours(folder: Path, port: int, count: int) -> Side:
     async def main() -> Side:
         _, writer = await connect("127.0.0.1", port, ClientConfig(server_name="localhost", verify=False))
         return await send_stream(writer, writer.get_extra_info("handshake").cipher_suite, count)
+
+    return asyncio.run(main())
+
+
+def receive_tcpls(folder: Path, suite: str, count: int) -> Side:
+    """Receive one stream of TCPLS over one connection."""
+
+    async def main() -> Side:
+        done: asyncio.Future[Side] = asyncio.get_running_loop().create_future()
+
+        async def handle(session: api.Session) -> None:
+            stream = await session.accept_stream()
+            received = len(await stream.read(CHUNK))
+            assert session.started is not None
+            meter = Meter(session.started.handshake.cipher_suite)
+            while piece := await stream.read(CHUNK):
+                received += len(piece)
+            stream.write_eof()
+            done.set_result(meter.stop(received))
+            await session.wait_closed()
+
+        credentials = Credentials.from_files(folder / CERTIFICATE, folder / KEY)
+        config = ServerConfig(credentials=(credentials,), cipher_suites=(suite_by_name(suite),))
+        async with await api.serve(handle, ["127.0.0.1"], 0, config) as server:
+            announce(server.addresses[0].port)
+            return await done
+
+    return asyncio.run(main())
+
+
+def send_tcpls(folder: Path, port: int, count: int) -> Side:
+    """Send one stream of TCPLS over one connection."""
+
+    async def main() -> Side:
+        config = ClientConfig(server_name="localhost", verify=False)
+        session = await api.connect("127.0.0.1", port, config, tcpls.Settings(record_size=RECORD))
+        assert session.started is not None
+        stream = session.open_stream()
+        chunk = bytes(CHUNK)
+        meter = Meter(session.started.handshake.cipher_suite)
+        for _ in range(count // CHUNK):
+            stream.write(chunk)
+            await stream.drain()
+        side = meter.stop(count)
+        stream.write_eof()
+        await stream.read()
+        session.close()
+        await session.wait_closed()
+        return side
 
     return asyncio.run(main())
 
@@ -184,11 +236,13 @@ def send_asyncio(folder: Path, port: int, count: int) -> Side:
 
 RECEIVERS: Final[dict[str, Callable[[Path, str, int], Side]]] = {
     OURS: receive_ours,
+    TCPLS: receive_tcpls,
     BLOCKING: receive_blocking,
     ASYNCIO: receive_asyncio,
 }
 SENDERS: Final[dict[str, Callable[[Path, int, int], Side]]] = {
     OURS: send_ours,
+    TCPLS: send_tcpls,
     BLOCKING: send_blocking,
     ASYNCIO: send_asyncio,
 }
@@ -244,7 +298,7 @@ def prepare(folder: Path, suite: str) -> None:
 
 def transfer(variant: str, folder: Path, suite: str, count: int) -> Transfer:
     """Send `count` bytes from one process to another one."""
-    program = [sys.executable, "-m", "benchmarks.tls13_bulk", "--folder", str(folder), "--suite", suite]
+    program = [sys.executable, "-m", "benchmarks.bulk", "--folder", str(folder), "--suite", suite]
     program += ["--mib", str(count >> 20)]
     environment = {**os.environ, "OPENSSL_CONF": str(folder / OPENSSL)}
     receiver = subprocess.Popen([*program, "--receive", variant], stdout=subprocess.PIPE, env=environment, text=True)
@@ -271,11 +325,12 @@ def cost(sides: list[Side]) -> str:
 
 def report(rounds: list[dict[str, Transfer]], suite: str) -> None:
     """Print the table."""
+    variants = list(rounds[0])
     table = Table(title=f"{suite}, {len(rounds)} rounds")
     table.add_column("variant", no_wrap=True)
     for column in ("Gbps", "from", "to", "ratio", "sender, µs", "receiver, µs"):
         table.add_column(column, justify="right", no_wrap=True)
-    for variant in RECEIVERS:
+    for variant in variants:
         speeds = [each[variant].gbps for each in rounds]
         ratio = statistics.median(each[variant].gbps / each[BLOCKING].gbps for each in rounds)
         table.add_row(
@@ -291,11 +346,13 @@ def report(rounds: list[dict[str, Transfer]], suite: str) -> None:
     console.print("µs: processor time for each record of 16 KiB, in the program + in the kernel", style="dim")
 
 
-def measure(suite: str, count: int, rounds: int) -> list[dict[str, Transfer]]:
+def measure(
+    suite: str, count: int, rounds: int, variants: Sequence[str] = tuple(RECEIVERS)
+) -> list[dict[str, Transfer]]:
     """Let the variants take turns."""
     with TemporaryDirectory() as name:
         prepare(Path(name), suite)
-        return [{variant: transfer(variant, Path(name), suite, count) for variant in RECEIVERS} for _ in range(rounds)]
+        return [{variant: transfer(variant, Path(name), suite, count) for variant in variants} for _ in range(rounds)]
 
 
 def main() -> int:
