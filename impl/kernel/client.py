@@ -11,20 +11,10 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
-from impl.kernel.eventlog import EventLog
-from impl.kernel.migration import Migration, change_address
-from impl.kernel.objects import fetch
-from impl.kernel.setting import EndpointError, Setting, UnsupportedError
-from impl.kernel.sockets import (
-    Connection,
-    SocketMaker,
-    Transport,
-    client_context,
-    fallback_reason,
-    mixed,
-    open_connection,
-)
-from impl.kernel.transfer import (
+from impl.contract.eventlog import EventLog
+from impl.contract.objects import fetch
+from impl.contract.setting import EndpointError, Setting, UnsupportedError
+from impl.contract.transfer import (
     EXCHANGE,
     Assembly,
     Request,
@@ -33,6 +23,16 @@ from impl.kernel.transfer import (
     receive_into,
     send_all,
     slice_bounds,
+)
+from impl.kernel.migration import Migration, change_address
+from impl.kernel.sockets import (
+    Connection,
+    SocketMaker,
+    Transport,
+    client_context,
+    fallback_reason,
+    mixed,
+    open_connection,
 )
 
 EXCHANGE_SPACING: Final = 0.01

@@ -29,8 +29,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-from impl.kernel.eventlog import EventLog
-from impl.kernel.setting import UNSUPPORTED, EndpointError, Role, Setting, UnsupportedError, read_setting
+from impl.contract.eventlog import EventLog
+from impl.contract.setting import UNSUPPORTED, EndpointError, Role, Setting, UnsupportedError, read_setting
 
 INTERVAL: Final = 0.1
 _CONNECT_LIMIT_MS: Final = 15_000

@@ -5,8 +5,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from impl.kernel.eventlog import EventLog
-from impl.kernel.setting import EndpointError
+from impl.contract.eventlog import EventLog
+from impl.contract.setting import EndpointError
 
 Change = Callable[[str, bool], None]
 """Makes an address a backup, or a regular one."""

@@ -9,12 +9,10 @@ import threading
 from dataclasses import dataclass, field
 from typing import Final
 
-from impl.kernel import objects
-from impl.kernel.client import why
-from impl.kernel.eventlog import EventLog
-from impl.kernel.setting import EndpointError, Setting
-from impl.kernel.sockets import SocketMaker, Transport, fallback_reason, mixed, plain_address, server_context
-from impl.kernel.transfer import (
+from impl.contract import objects
+from impl.contract.eventlog import EventLog
+from impl.contract.setting import EndpointError, Setting
+from impl.contract.transfer import (
     EXCHANGE,
     REQUEST_SIZE,
     Assembly,
@@ -26,6 +24,8 @@ from impl.kernel.transfer import (
     send_count,
     slice_bounds,
 )
+from impl.kernel.client import why
+from impl.kernel.sockets import SocketMaker, Transport, fallback_reason, mixed, plain_address, server_context
 
 _HANDSHAKE_LIMIT: Final = 30.0
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from impl.kernel.setting import EndpointError, Setting, UnsupportedError
+from impl.contract.setting import EndpointError, Setting, UnsupportedError
 
 IPPROTO_MPTCP: Final = 262
 SOL_MPTCP: Final = 284

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import Final
 
+from impl.contract.eventlog import EventLog
+from impl.contract.setting import UNSUPPORTED, EndpointError, Role, Setting, UnsupportedError, read_setting
 from impl.kernel.client import Client
-from impl.kernel.eventlog import EventLog
 from impl.kernel.server import Server
-from impl.kernel.setting import UNSUPPORTED, EndpointError, Role, Setting, UnsupportedError, read_setting
 from impl.kernel.sockets import Transport
 
 _CONNECT_LIMIT: Final = 15.0

@@ -17,12 +17,12 @@ from aioquic.quic.events import (
     StreamReset,
 )
 
-from impl.kernel.eventlog import EventLog
-from impl.kernel.setting import EndpointError, Setting
-from impl.kernel.transfer import map_payload
+from impl.contract.eventlog import EventLog
+from impl.contract.setting import EndpointError, Setting
+from impl.contract.tasks import Download, Exchanges, ObjectStreams, Task, Upload
+from impl.contract.transfer import map_payload
 from impl.quic.configuration import udp_socket
 from impl.quic.edge import Address, Edge, Peer
-from impl.quic.tasks import Download, Exchanges, ObjectStreams, Task, Upload
 
 _MOVED_PING: Final = 1
 

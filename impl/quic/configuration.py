@@ -10,7 +10,7 @@ from typing import Final, TextIO
 from aioquic.quic.configuration import SMALLEST_MAX_DATAGRAM_SIZE, QuicConfiguration
 from cryptography.x509 import load_pem_x509_certificates
 
-from impl.kernel.setting import EndpointError, Role, Setting, UnsupportedError
+from impl.contract.setting import EndpointError, Role, Setting, UnsupportedError
 from impl.quic.qlog import StreamingLogger
 
 ALPN: Final = "harness"

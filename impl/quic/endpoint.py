@@ -11,8 +11,8 @@ from typing import Final
 
 import aioquic
 
-from impl.kernel.eventlog import EventLog
-from impl.kernel.setting import UNSUPPORTED, EndpointError, Role, Setting, UnsupportedError, read_setting
+from impl.contract.eventlog import EventLog
+from impl.contract.setting import UNSUPPORTED, EndpointError, Role, Setting, UnsupportedError, read_setting
 from impl.quic.client import Client
 from impl.quic.configuration import configure
 from impl.quic.edge import Edge

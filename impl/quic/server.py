@@ -18,11 +18,11 @@ from aioquic.quic.events import (
 )
 from aioquic.quic.packet import QuicPacketType, pull_quic_header
 
-from impl.kernel import objects
-from impl.kernel.eventlog import EventLog
-from impl.kernel.setting import EndpointError, Setting
+from impl.contract import objects
+from impl.contract.eventlog import EventLog
+from impl.contract.setting import EndpointError, Setting
+from impl.contract.transfer import REQUEST_SIZE, Assembly, Request, map_payload, slice_bounds
 from impl.kernel.sockets import plain_address
-from impl.kernel.transfer import REQUEST_SIZE, Assembly, Request, map_payload, slice_bounds
 from impl.quic.configuration import udp_socket
 from impl.quic.edge import Address, Edge, Peer
 

@@ -79,7 +79,8 @@ class ClientSession(Session):
         if not left:
             return
         size = min(self.settings.record_size, left)
-        packer = Packer(self._plain, size, min(BATCH, left // size))
+        records = min(BATCH, left // size)
+        packer = Packer(bytearray(records * size), size, records)
         self._outgoing.fill_early(packer)
         for content in packer.contents():
             self._client.send_early(bytes(content))
@@ -91,7 +92,11 @@ class ClientSession(Session):
 
     def _start(self, connection: Connection, event: HandshakeCompleted) -> None:
         super()._start(connection, event)
-        if not connection.ledger:
+        if not self.tcpls and len(self.streams) > 1:
+            self._end(
+                f"the server speaks plain TLS, which has one stream, and {len(self.streams)} were opened", clean=False
+            )
+        if not connection.ledger or self.ended is not None:
             return
         if not self.tcpls:
             self._records_failed(

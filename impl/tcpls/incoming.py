@@ -15,6 +15,8 @@ from impl.tcpls.streams.table import StreamTable
 
 _LARGE: Final = STREAM_OVERHEAD + 2**10
 """Runs of records of this size or more are taken together."""
+_PIECE_COST: Final = 200
+"""Bytes that a piece takes besides its content: tiny ones must not be a way around the limit."""
 _TOGETHER: Final = 4
 """Records whose data are put together: of larger pieces the C library gives the memory back to the kernel each time."""
 _STREAM_TYPES: Final = (FrameType.STREAM.value, FrameType.STREAM_FIN.value)
@@ -32,6 +34,7 @@ class Incoming:
     Attributes:
         buffered: bytes that wait for the user, or for bytes before them.
         unread: those of them that the user could read.
+        pieces: in how many pieces they are.
         awaited: how many streams the user waits for, while nothing can be read on them.
         incomplete: how many streams may still bring something.
         newest: connection with a Stream frame that has no data and no end: with it the peer says that it sends there
@@ -48,6 +51,7 @@ class Incoming:
     ) -> None:
         self.buffered = 0
         self.unread = 0
+        self.pieces = 0
         self.awaited = 0
         self.incomplete = 0
         self.newest: Connection | None = None
@@ -82,10 +86,10 @@ class Incoming:
                     continue
             eliciting += self._frames(connection, content[start:end])
             start = end
-        if self.buffered > self._settings.receive_limit:
+        if self.buffered + self.pieces * _PIECE_COST > self._settings.receive_limit:
             raise limit_exceeded(
-                f"{self.buffered} bytes wait to be read or for bytes before them; allowed are "
-                f"{self._settings.receive_limit} (receive_limit)"
+                f"{self.buffered} bytes wait to be read or for bytes before them, in {self.pieces} pieces; allowed are "
+                f"{self._settings.receive_limit} (receive_limit), of which a piece takes {_PIECE_COST} besides"
             )
         return eliciting
 
@@ -114,12 +118,13 @@ class Incoming:
             start = end
         if not parts:
             return 0
-        new = 0
+        new, pieces = 0, stream.receiving.pieces
         for first in range(0, len(parts), _TOGETHER):
             new += stream.receiving.append(Chunk(b"".join(parts[first : first + _TOGETHER]), connection.id))
         connection.received += new
         self.buffered += new
         self.unread += new
+        self.pieces += stream.receiving.pieces - pieces
         if stream.receiving.dropped:
             self._drop(stream)
         else:
@@ -144,12 +149,19 @@ class Incoming:
         """So many bytes came in order on a stream, of a plain TLS connection."""
         self.buffered += size
         self.unread += size
+        self.pieces += 1
         self._readable.add(receiving.stream_id)
 
     def ended(self, receiving: ReceiveStream) -> None:
         """Nothing more comes on a stream, of a plain TLS connection."""
         self.incomplete -= 1
         self._readable.add(receiving.stream_id)
+
+    def taken(self, size: int, pieces: int) -> None:
+        """So many bytes were read, or dropped, and there are so many pieces less."""
+        self.buffered -= size
+        self.unread -= size
+        self.pieces -= pieces
 
     def opened(self) -> None:
         """We have opened a stream: something may come on it."""
@@ -176,13 +188,14 @@ class Incoming:
             connection.duplicate += len(data)
             return
         receiving = stream.receiving
-        before = receiving.readable
+        before, pieces = receiving.readable, receiving.pieces
         was_complete = receiving.state is ReceiveState.COMPLETE
         new = receiving.receive(offset, data, connection.id, fin=fin)
         connection.received += new
         connection.duplicate += len(data) - new
         self.buffered += new
         self.unread += receiving.readable - before
+        self.pieces += receiving.pieces - pieces
         complete = receiving.state is ReceiveState.COMPLETE
         if complete and not was_complete:
             self.incomplete -= 1
@@ -193,9 +206,8 @@ class Incoming:
 
     def _drop(self, stream: BothSides) -> None:
         """Nobody reads this stream any more."""
-        size = sum(len(chunk.data) for chunk in stream.receiving.read())
-        self.buffered -= size
-        self.unread -= size
+        pieces = stream.receiving.pieces
+        self.taken(sum(len(chunk.data) for chunk in stream.receiving.read()), pieces - stream.receiving.pieces)
         self._streams.drop_if_over(stream.receiving.stream_id)
 
     def _open(self, stream_id: int) -> BothSides | None:

@@ -199,7 +199,8 @@ class Lifecycle(ABC):
         """What is under way on a connection that is gone must be sent again: what of it, the peer can say.
 
         A reset is seen by both ends, and the peer acknowledges what has come on other connections. It is worth half a
-        round trip to wait for that: a new connection's first window should not be spent on what is there already.
+        round trip to wait for that: a new connection's first window should not be spent on what is there already, nor
+        on what comes after it.
         """
         if not connection.ledger:
             return
@@ -208,16 +209,19 @@ class Lifecycle(ABC):
             oldest = next(iter(self._closed))
             self._outgoing.give_up(self._closed.pop(oldest))
             self._losses.pop(oldest, None)
+            self._outgoing.word_awaited = bool(self._losses)
         other = self._outgoing.best()
         if other is None:
             self._outgoing.give_up(connection)
         else:
             self._losses[connection.id] = now + _WAIT_FOR_WORD * other.srtt + _WORD_DELAY
+            self._outgoing.word_awaited = True
 
     def _settle(self, connection_id: int) -> None:
         """What the peer has not acknowledged of a connection that is gone is sent again now."""
         if self._losses.pop(connection_id, None) is not None:
             self._outgoing.give_up(self._closed[connection_id])
+            self._outgoing.word_awaited = bool(self._losses)
 
     def _connection_gone(self, connection: Connection) -> None:  # noqa: B027 - clients have nothing to do
         """A connection is no longer there; a server gives out tokens in its place."""
@@ -326,7 +330,8 @@ class Lifecycle(ABC):
         if not self._said_close:
             self._say_close()
         if self.ended is None:
-            self._end("closed; the peer did not answer in time", clean=False)
+            clean = self.peer_closing  # it may have said so on one connection alone (section 4.4)
+            self._end("closed" if clean else "closed; the peer did not answer in time", clean=clean)
 
     def _records_failed(self, connection: Connection, failure: Failed) -> None:
         if self.tcpls is True and failure.by == "local" and failure.alert in _UNHURT and len(self.connections) > 1:

@@ -20,6 +20,8 @@ _HAND_OVER: Final = 8
 
 A new connection begins with a small congestion window: without that, goodput would break down for some round trips.
 """
+_FIRST_WINDOW: Final = 2**14
+"""Bytes that TCP sends at once on a new connection, or one that was idle (RFC 6928)."""
 _TURN: Final = 2**16
 """Bytes that a stream may send before it is the next one's turn; more where it is the only one."""
 
@@ -38,6 +40,7 @@ class Outgoing:
     Attributes:
         backlog: bytes written to streams and never sent.
         unacknowledged: bytes sent or to be sent that the peer has not acknowledged.
+        word_awaited: it is about to turn out what must be sent again: a connection that has been idle waits for that.
         held_until: when to look again because a path is full, which nothing else will tell; None if there is no need.
 
     """
@@ -46,6 +49,7 @@ class Outgoing:
         self.scheduler = scheduler
         self.backlog = 0
         self.unacknowledged = 0
+        self.word_awaited = False
         self.held_until: float | None = None
         self._connections = connections
         self._settings = settings
@@ -121,7 +125,7 @@ class Outgoing:
             return
         before = packer.used
         self._fill_lost(connection, packer)
-        if not connection.full:
+        if not connection.full and not self._saves_window(connection):
             self._fill_copies(connection, packer)
             self._fill_fresh(connection, packer, now)
         connection.sent += packer.used - before
@@ -145,12 +149,15 @@ class Outgoing:
             return False
         if any(self._may_carry(connection, stream) for stream in self._lost):
             return True
-        if not (connection.copies or connection.pinned or self._fresh) or not self._allowed:
+        pinned = connection.pinned or self._stranded(connection)
+        if not (connection.copies or pinned or self._fresh) or not self._allowed:
+            return False
+        if self._saves_window(connection):
             return False
         if connection.full:
             self.held_until = now + _LOOK_AGAIN
             return False
-        return bool(connection.copies or connection.pinned) or self._grant(connection, now) > 0
+        return bool(connection.copies or pinned) or self._grant(connection, now) > 0
 
     def give_up(self, connection: Connection) -> int:
         """Hand what is under way on a connection to the others, to be sent again; how many bytes that is."""
@@ -211,6 +218,10 @@ class Outgoing:
         backlog = self.backlog if self._fresh[0].finished and self._fresh[-1].finished else BULK
         return self.scheduler.grant(connection, usable, backlog, now)
 
+    def _saves_window(self, connection: Connection) -> bool:
+        """Whether a connection that has hardly anything under way should wait for what must be sent again."""
+        return self.word_awaited and connection.queued < _FIRST_WINDOW
+
     def _helps_out(self, connection: Connection, usable: list[Connection], now: float) -> bool:
         """Whether the connection that was preferred before should carry what the new one does not take yet."""
         if self._leaving is None:
@@ -263,10 +274,11 @@ class Outgoing:
 
     def _fill_fresh(self, connection: Connection, packer: Packer, now: float) -> None:
         granted = self._grant(connection, now) if self._fresh and self._allowed else 0
-        queues = [queue for queue in (connection.pinned, self._fresh if granted > 0 else None) if queue]
+        pinned = [connection.pinned, *self._stranded(connection)]
+        queues = [queue for queue in (*pinned, self._fresh if granted > 0 else None) if queue]
         while queues and packer.room and self._allowed:
             for queue in tuple(queues):
-                room = packer.room if queue is connection.pinned else min(packer.room, granted)
+                room = min(packer.room, granted) if queue is self._fresh else packer.room
                 if not room:
                     queues.remove(queue)
                     continue
@@ -286,6 +298,11 @@ class Outgoing:
                     stream.waiting = False
                 if not queue:
                     queues.remove(queue)
+
+    def _stranded(self, connection: Connection) -> list[deque[SendStream]]:
+        """The queues of streams whose own connection cannot carry them now."""
+        others = self._connections.values()
+        return [other.pinned for other in others if other is not connection and other.pinned and not other.usable]
 
     def _copy(self, sender: Connection, stream: SendStream, start: int, end: int, *, fin: bool) -> None:
         for other in self._connections.values():

@@ -110,8 +110,9 @@ class Session(Exchange):
 
         """
         receiving = self.streams[stream_id].receiving
+        pieces = receiving.pieces
         piece = receiving.read_piece(most)
-        self._taken(receiving, len(piece))
+        self._taken(receiving, len(piece), pieces)
         return piece
 
     def read(self, stream_id: int, most: int = -1) -> list[Chunk]:
@@ -122,13 +123,13 @@ class Session(Exchange):
 
         """
         receiving = self.streams[stream_id].receiving
+        pieces = receiving.pieces
         chunks = receiving.read(most)
-        self._taken(receiving, sum(len(chunk.data) for chunk in chunks))
+        self._taken(receiving, sum(len(chunk.data) for chunk in chunks), pieces)
         return chunks
 
-    def _taken(self, receiving: ReceiveStream, size: int) -> None:
-        self._incoming.buffered -= size
-        self._incoming.unread -= size
+    def _taken(self, receiving: ReceiveStream, size: int, pieces_before: int) -> None:
+        self._incoming.taken(size, pieces_before - receiving.pieces)
         if receiving.at_end:
             self.streams.drop_if_over(receiving.stream_id)
 
@@ -271,7 +272,7 @@ class Session(Exchange):
         if connection is None or self.ended is not None:
             return
         self._now = now
-        if connection.records.peer_closed:
+        if connection.records.peer_closed or (self.tcpls and self.peer_closing):
             # It may close its side as soon as it has sent close_notify (section 4.4), and take what we still send.
             if self._said_close:
                 self._drop(connection, "closed by the peer", now, failed=False)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from harness.endpoints.process import Status
-from tests.impl.kernel.transfers import PROJECT, setting, transfer
+from tests.impl.contract.transfers import PROJECT, setting, transfer
 
 EXAMPLE = str(PROJECT / "docs" / "examples" / "minimal.toml")
 

@@ -8,8 +8,8 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 
-from impl.kernel.eventlog import EventLog
-from impl.kernel.setting import UNSUPPORTED, EndpointError, Role, Setting, UnsupportedError, read_setting
+from impl.contract.eventlog import EventLog
+from impl.contract.setting import UNSUPPORTED, EndpointError, Role, Setting, UnsupportedError, read_setting
 from impl.tcpls.endpoint.client import Client
 from impl.tcpls.endpoint.options import Options, read_options
 from impl.tcpls.endpoint.server import Server

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from impl.kernel.eventlog import EventLog
-from impl.kernel.setting import EndpointError, Setting
-from impl.kernel.transfer import map_payload
-from impl.quic.tasks import Download, Exchanges, ObjectStreams, Task, Upload
+from impl.contract.eventlog import EventLog
+from impl.contract.setting import EndpointError, Setting
+from impl.contract.tasks import Download, Exchanges, ObjectStreams, Task, Upload
+from impl.contract.transfer import map_payload
 from impl.tcpls.api import ClientSession, Hooks, Stream, connect
 from impl.tcpls.endpoint.options import Options, key_log, open_trace
 from impl.tcpls.errors import SessionOver

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from impl.kernel.setting import EndpointError, Role, Setting
+from impl.contract.setting import EndpointError, Role, Setting
 from impl.tcpls.joining import JoinMode
 from impl.tcpls.padding import parse_padding
 from impl.tcpls.paths import Policy

@@ -6,10 +6,10 @@ import itertools
 import sys
 from typing import Final
 
-from impl.kernel import objects
-from impl.kernel.eventlog import EventLog
-from impl.kernel.setting import EndpointError, Setting
-from impl.kernel.transfer import REQUEST_SIZE, Assembly, Request, map_payload, slice_bounds
+from impl.contract import objects
+from impl.contract.eventlog import EventLog
+from impl.contract.setting import EndpointError, Setting
+from impl.contract.transfer import REQUEST_SIZE, Assembly, Request, map_payload, slice_bounds
 from impl.tcpls.api import Hooks, Refused, Session, Stream, serve
 from impl.tcpls.endpoint.options import Options, key_log, make_folder, open_trace
 from impl.tcpls.errors import SessionOver, StreamError

@@ -62,6 +62,11 @@ class ReceiveStream:
         return ReceiveState.COMPLETE if self._next == self._size else ReceiveState.SIZE_KNOWN
 
     @property
+    def pieces(self) -> int:
+        """In how many pieces the buffered bytes are."""
+        return len(self._ready) + len(self._offsets)
+
+    @property
     def at_end(self) -> bool:
         """Whether the user has read everything up to the end."""
         return self._next == self._size and not self._ready

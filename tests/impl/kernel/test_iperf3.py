@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from harness.endpoints.environment import TestCase
 from harness.endpoints.process import Status
+from impl.contract.setting import EndpointError
 from impl.kernel.iperf3 import intervals
-from impl.kernel.setting import EndpointError
-from tests.impl.kernel.transfers import setting, transfer
+from tests.impl.contract.transfers import setting, transfer
 
 
 class TestTransfer:

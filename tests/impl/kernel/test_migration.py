@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from impl.kernel.eventlog import EventLog
+from impl.contract.eventlog import EventLog
+from impl.contract.setting import EndpointError
 from impl.kernel.migration import Migration, change_address
-from impl.kernel.setting import EndpointError
 
 
 class Kernel:

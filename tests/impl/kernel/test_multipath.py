@@ -11,7 +11,7 @@ import pytest
 from harness.endpoints.mptcp import PathManager, difference, read_counters, set_up_node
 from harness.endpoints.process import Status
 from harness.network.namespaces import run_in
-from tests.impl.kernel.transfers import setting, transfer
+from tests.impl.contract.transfers import setting, transfer
 
 pytestmark = pytest.mark.sandbox
 

@@ -19,9 +19,9 @@ import pytest
 from harness.endpoints.environment import Objects, Setting, TestCase, environment
 from harness.endpoints.listening import listening
 from harness.endpoints.process import Status
-from impl.kernel.transfer import Request
-from tests.impl.kernel import transfers
-from tests.impl.kernel.transfers import PROJECT, setting, transfer
+from impl.contract.transfer import Request
+from tests.impl.contract import transfers
+from tests.impl.contract.transfers import PROJECT, setting, transfer
 
 TRANSPORTS = ("tcp", "tls", "mptcp", "mptcp-tls")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from impl.kernel.setting import EndpointError, Setting, UnsupportedError, read_setting
+from impl.contract.setting import EndpointError, Setting, UnsupportedError, read_setting
 from impl.quic.configuration import configure, datagram_size, udp_socket
 from impl.quic.qlog import StreamingLogger
 
@@ -73,7 +73,7 @@ class TestSocket:
 
 
 def _certificates(folder: Path) -> dict[str, str]:
-    from tests.impl.kernel.transfers import setting as with_files
+    from tests.impl.contract.transfers import setting as with_files
 
     tls = with_files(folder).tls
     assert tls is not None

@@ -12,8 +12,8 @@ import pytest
 
 from harness.endpoints.environment import Objects, Setting, TestCase, environment
 from harness.endpoints.process import Status
-from tests.impl.kernel import transfers
-from tests.impl.kernel.transfers import PROJECT, setting, transfer
+from tests.impl.contract import transfers
+from tests.impl.contract.transfers import PROJECT, setting, transfer
 
 OBJECTS = Objects(size=5000, interval=0.005, placement="own")
 

@@ -56,15 +56,15 @@ class TestReceiving:
 
     @pytest.mark.parametrize("offset", [0, 1], ids=["unread", "out of order"])
     def test_beyond_the_limit_the_session_ends(self, offset: int) -> None:
-        net = started(server=Settings(receive_buffer=50_000, receive_limit=50_000))
+        net = started(server=Settings(receive_buffer=50_000, receive_limit=51_000))
         for number in range(5):
             net.inject(net.client, 0, Stream(0, offset + number * 10_000, bytes(10_000)).encode())
         net.run(1)
         assert net.server.ended is None
-        net.inject(net.client, 0, Stream(0, offset + 50_000, b"x").encode())
+        net.inject(net.client, 0, Stream(0, offset + 50_000, bytes(1000)).encode())
         net.run(1)
         assert not ended(net).clean
-        assert "50001 bytes wait to be read" in ended(net).reason
+        assert "51000 bytes wait to be read" in ended(net).reason
         assert "receive_limit" in ended(net).reason
         assert net.client.ended is not None
         assert "internal_error" in net.client.ended.reason

@@ -11,12 +11,12 @@ import pytest
 from harness.endpoints.environment import Objects, TestCase
 from harness.endpoints.listening import listening
 from harness.endpoints.process import Status
-from impl.kernel.setting import EndpointError
+from impl.contract.setting import EndpointError
 from impl.tcpls.endpoint.client import Client
 from impl.tcpls.events import ConnectionClosed
 from impl.tcpls.qlog import read_qlog
-from tests.impl.kernel import transfers
-from tests.impl.kernel.transfers import Transfer, setting, transfer
+from tests.impl.contract import transfers
+from tests.impl.contract.transfers import Transfer, setting, transfer
 from tests.support.tcpls_live import Live, Proxy
 
 TWO_PATHS: dict[str, Any] = {"listen": ("127.0.0.2", "127.0.0.4"), "local": ("127.0.0.1", "127.0.0.3")}

@@ -10,8 +10,8 @@ import pytest
 from harness.endpoints.environment import Setting, environment
 from harness.spec.endpoint import Role
 from impl.tcpls.endpoint.__main__ import main
-from tests.impl.kernel import transfers
-from tests.impl.kernel.transfers import PROJECT
+from tests.impl.contract import transfers
+from tests.impl.contract.transfers import PROJECT
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from impl.kernel.setting import EndpointError, Setting, read_setting
+from impl.contract.setting import EndpointError, Setting, read_setting
 from impl.tcpls.endpoint.options import Options, key_log, open_trace, read_options
 from impl.tcpls.joining import JoinMode
 from impl.tcpls.paths import Policy

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from impl.kernel.eventlog import EventLog
-from impl.kernel.setting import EndpointError, Objects
-from impl.kernel.transfer import PeerClosed, receive_exactly
+from impl.contract.eventlog import EventLog
+from impl.contract.setting import EndpointError, Objects
+from impl.contract.transfer import PeerClosed, receive_exactly
 
 _NUMBER: Final = struct.Struct("!Q")
 REQUEST_SIZE: Final = _NUMBER.size

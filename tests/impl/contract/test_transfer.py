@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from impl.kernel.setting import TEST_CASES, EndpointError, TestCase
-from impl.kernel.transfer import REQUEST_SIZE, Assembly, PeerClosed, Request, receive_exactly, slice_bounds
+from impl.contract.setting import TEST_CASES, EndpointError, TestCase
+from impl.contract.transfer import REQUEST_SIZE, Assembly, PeerClosed, Request, receive_exactly, slice_bounds
 
 
 class TestRequest:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from impl.kernel.setting import TEST_CASES, EndpointError, TestCase
+from impl.contract.setting import TEST_CASES, EndpointError, TestCase
 
 EXCHANGE: Final = 64
 """Bytes of a request, and of its answer, in the test case ``latency``."""

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from impl.kernel.eventlog import EventLog
-from impl.kernel.objects import ObjectBook, content, decode_number, encode_number, fetch, serve
-from impl.kernel.setting import EndpointError, Objects
-from impl.kernel.transfer import PeerClosed
+from impl.contract.eventlog import EventLog
+from impl.contract.objects import ObjectBook, content, decode_number, encode_number, fetch, serve
+from impl.contract.setting import EndpointError, Objects
+from impl.contract.transfer import PeerClosed
 
 SETTING = Objects(size=100, interval=0.5, placement="own", seed=7)
 

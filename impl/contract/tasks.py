@@ -6,10 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-from impl.kernel.eventlog import EventLog
-from impl.kernel.objects import ObjectBook, encode_number
-from impl.kernel.setting import EndpointError, Objects, Setting
-from impl.kernel.transfer import EXCHANGE, Assembly, PeerClosed, Request, slice_bounds
+from impl.contract.eventlog import EventLog
+from impl.contract.objects import ObjectBook, encode_number
+from impl.contract.setting import EndpointError, Objects, Setting
+from impl.contract.transfer import EXCHANGE, Assembly, PeerClosed, Request, slice_bounds
 
 EXCHANGE_SPACING: Final = 0.01
 """Seconds between the starts of two exchanges, at least."""

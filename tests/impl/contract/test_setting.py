@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 
-from impl.kernel.setting import EndpointError, Objects, Role, UnsupportedError, read_setting
+from impl.contract.setting import EndpointError, Objects, Role, UnsupportedError, read_setting
 
 BASE = {
     "HARNESS_TESTCASE": "download",

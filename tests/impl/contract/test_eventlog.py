@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from harness.endpoints.events import EventFile
-from impl.kernel.eventlog import BIN, EventLog
+from impl.contract.eventlog import BIN, EventLog
 
 
 class TestLines:

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from impl.kernel.eventlog import EventLog
-from impl.kernel.objects import content, decode_number
-from impl.kernel.setting import EndpointError, Objects, Setting, TestCase, read_setting
-from impl.kernel.transfer import REQUEST_SIZE, PeerClosed, Request, slice_bounds
-from impl.quic.tasks import Download, Exchanges, ObjectStreams, Task, Upload
+from impl.contract.eventlog import EventLog
+from impl.contract.objects import content, decode_number
+from impl.contract.setting import EndpointError, Objects, Setting, TestCase, read_setting
+from impl.contract.tasks import Download, Exchanges, ObjectStreams, Task, Upload
+from impl.contract.transfer import REQUEST_SIZE, PeerClosed, Request, slice_bounds
 
 OBJECTS = Objects(size=100, interval=0.5, placement="shared", seed=7)
 
