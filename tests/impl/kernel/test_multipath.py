@@ -141,6 +141,10 @@ class TestMigration:
         client.flush()
         set_up_node(client, [("10.1.1.1", "c1"), ("10.1.2.1", "c2")], mode="backup")
         PathManager.for_process(server_pid, "server").set_limits()
+        # At the speed of memory, megabytes would be under way when the server is told, and no second subflow ready.
+        for interface in ("s1", "s2"):
+            shaper = ["root", "tbf", "rate", "400mbit", "burst", "64k", "latency", "20ms"]
+            run_in(server_pid, ["tc", "qdisc", "add", "dev", interface, *shaper])
         before = received_by("c2")
         chosen = setting(
             tmp_path,
