@@ -63,7 +63,9 @@ class Connection:
         told_elsewhere: the highest one that we have acknowledged on another connection, -1 for none.
         last_data: when a record last came on it that elicits an acknowledgement.
         confirmed: the highest one that the peer has acknowledged, -1 for none.
-        pings: record sequence numbers of Pings that are not answered, with the time of each.
+        pings: record sequence numbers of Pings that are not answered, with the time of each, and whether the user
+            has asked for it.
+        wanted_pings: how many Pings the user has asked for that were not sent.
 
     """
 
@@ -71,7 +73,7 @@ class Connection:
         "_watch_asked", "_watch_due", "ack_due", "awaits_preamble", "blocked", "client_random", "confirmed", "control",
         "copies", "detector", "duplicate", "guard", "handed", "id", "info", "last_ack", "last_data", "ledger",
         "outgoing", "owed", "pings", "pinned", "preamble", "rank", "received", "records", "reported", "sent", "state",
-        "told_elsewhere", "weight",
+        "told_elsewhere", "wanted_pings", "weight",
     )  # fmt: skip
 
     def __init__(
@@ -105,7 +107,8 @@ class Connection:
         self.last_ack = 0.0
         self.last_data: float | None = None
         self.confirmed = -1
-        self.pings: deque[tuple[int, float]] = deque()
+        self.pings: deque[tuple[int, float, bool]] = deque()
+        self.wanted_pings = 0
 
     @property
     def usable(self) -> bool:
@@ -130,6 +133,11 @@ class Connection:
     def suspect(self) -> bool:
         """Whether its path seems to be dead."""
         return not self.detector.alive
+
+    @property
+    def out_of_reach(self) -> bool:
+        """Whether nobody should wait for an answer on it: its path seems to be dead, or nothing has come on it ever."""
+        return self.suspect or self.state is ConnectionState.JOINING
 
     @property
     def highest_received(self) -> int:

@@ -104,7 +104,7 @@ class PathPreferred:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PingAnswered:
-    """A Ping was acknowledged.
+    """A Ping that the user has asked for was acknowledged.
 
     Attributes:
         connection_id: on which connection it went.

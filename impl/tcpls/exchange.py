@@ -97,7 +97,8 @@ class Exchange(Lifecycle):
             run.last += first
             connection.ledger.add(run)
         for index in packer.pings:
-            connection.pings.append((first + index, now))
+            connection.pings.append((first + index, now, connection.wanted_pings > 0))
+            connection.wanted_pings = max(connection.wanted_pings - 1, 0)
         connection.detector.sent(now, packer.elicits_ack)
         if self.trace.enabled:
             self.trace.records_sent(now, connection.id, first, packer)
@@ -216,7 +217,9 @@ class Exchange(Lifecycle):
         self.trace.event(now, "ack_received", {"connection_id": connection.id, "sequence": ack.highest, "via": via.id})
         self._settle(connection.id)
         while connection.pings and connection.pings[0][0] <= ack.highest:
-            _, sent = connection.pings.popleft()
+            _, sent, wanted = connection.pings.popleft()
+            if not wanted:
+                continue
             self._events.append(PingAnswered(connection_id=connection.id, seconds=now - sent))
         suspected = connection.suspect
         connection.detector.acknowledged(now, bool(connection.ledger))

@@ -306,7 +306,7 @@ class Lifecycle(ABC):
             return
         if self._outgoing.waiting or (self._outgoing.unacknowledged and not self.peer_closing):
             return
-        if any(c.ledger for c in self.connections.values() if not c.suspect) and not self.peer_closing:
+        if any(c.ledger for c in self.connections.values() if not c.out_of_reach) and not self.peer_closing:
             return
         self._say_close()
 
@@ -322,8 +322,8 @@ class Lifecycle(ABC):
     def _drop_closed(self) -> None:
         """A connection is over once close_notify was exchanged in both directions; dead ones are not waited for."""
         for connection in list(self.connections.values()):
-            if self._said_close and self.peer_closing and (connection.records.peer_closed or connection.suspect):
-                self._drop(connection, "closed", self._now, failed=connection.suspect)
+            if self._said_close and self.peer_closing and (connection.records.peer_closed or connection.out_of_reach):
+                self._drop(connection, "closed", self._now, failed=connection.out_of_reach)
 
     def _close_now(self, now: float) -> None:
         """The peer takes too long over closing."""

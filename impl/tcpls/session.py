@@ -170,7 +170,9 @@ class Session(Exchange):
             StreamError: the connection is not there.
 
         """
-        self._connection(connection_id).control.append((Ping().encode(), False))
+        connection = self._connection(connection_id)
+        connection.control.append((Ping().encode(), False))
+        connection.wanted_pings += 1
 
     def migrate(self, connection_id: int, now: float) -> None:
         """Send everything on another connection from now on (section 4.2.3), if the scheduler is "primary-backup".

@@ -122,7 +122,9 @@ def second_offer(
         extensions[ExtensionType.KEY_SHARE] = _key_shares(key_exchanges.values())
     if cookie is not None:
         extensions[ExtensionType.COOKIE] = encode_cookie(cookie)
-    hello = replace(first.hello, extensions=config.arranged(extensions, {}))
+    # What the first ClientHello had stays in its order: servers hold the two against each other (section 4.1.2).
+    added = {number: body for number, body in config.extensions.items() if number not in extensions}
+    hello = replace(first.hello, extensions=config.arranged(extensions, added))
     keys = [key for key in first.keys if key.suite.hash.name == suite.hash.name]
     hello, encoded = _with_keys(hello, keys, transcript, now)
     return Offer(hello, encoded, key_exchanges, keys, early_data=False)

@@ -13,7 +13,7 @@ from impl.tcpls.client import ClientSession as Core
 from impl.tcpls.errors import SessionOver
 from impl.tcpls.events import Event, SessionEnded
 from impl.tcpls.joining import JoinMode
-from impl.tcpls.paths import Candidate, PathManager, PathSettings, Policy, pair_up
+from impl.tcpls.paths import Candidate, PathManager, PathSettings, Policy, pair_up, without_crossing
 from impl.tcpls.settings import Settings
 from impl.tcpls.sockets import Connected, Endpoint, Link, connect_first, connect_tcp, resolve
 from impl.tcpls.trace import NO_TRACE, Trace
@@ -124,7 +124,7 @@ async def connect(
     if candidates is None:
         names = [host] if isinstance(host, str) else host
         remote = [address for name in names for address in await resolve(name, port)]
-        candidates = pair_up(local, remote)[: max(len(local), len(remote))]
+        candidates = without_crossing(pair_up(local, remote))
     core = Core(config, settings or Settings(), loop.time(), wall=wall_offset(), trace=trace)
     first = None
     if early_data is not None:

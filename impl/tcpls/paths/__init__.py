@@ -4,8 +4,18 @@ Only the client opens connections. The draft has it do so with a token from the 
 the endpoint.
 """
 
-from impl.tcpls.paths.candidates import Candidate, pair_up
+from impl.tcpls.paths.candidates import Candidate, pair_up, without_crossing
 from impl.tcpls.paths.manager import Cancel, Connect, PathManager, Refusal
 from impl.tcpls.paths.settings import PathSettings, Policy
 
-__all__ = ["Cancel", "Candidate", "Connect", "PathManager", "PathSettings", "Policy", "Refusal", "pair_up"]
+__all__ = [
+    "Cancel",
+    "Candidate",
+    "Connect",
+    "PathManager",
+    "PathSettings",
+    "Policy",
+    "Refusal",
+    "pair_up",
+    "without_crossing",
+]

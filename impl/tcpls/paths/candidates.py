@@ -51,6 +51,17 @@ class Candidate:
         return f"{self.local or 'any address'} to {self.remote}"
 
 
+def without_crossing(pairs: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """Of pairs, in their order, those that bring an address which is in none before: each address has its path."""
+    used: set[str | None] = set()
+    chosen = []
+    for pair in pairs:
+        if not {pair.local, pair.remote} <= used:
+            used |= {pair.local, pair.remote}
+            chosen.append(pair)
+    return tuple(chosen)
+
+
 def pair_up(local: Sequence[str], remote: Sequence[str]) -> tuple[Candidate, ...]:
     """All pairs of one family, those that share no address first.
 

@@ -93,10 +93,15 @@ def setting(
     )
 
 
+def measured() -> dict[str, str]:
+    """What has a program's coverage measured, if that of the tests is."""
+    return {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_PROCESS")}
+
+
 def start(endpoint: str, role: Role, chosen: Setting, *, node_pid: int | None = None) -> EndpointProcess:
     definition, folder = load(endpoint)
     command = definition.command(role, folder=folder, project=PROJECT, python=sys.executable)
-    variables = definition.variables(folder=folder, project=PROJECT, python=sys.executable)
+    variables = definition.variables(folder=folder, project=PROJECT, python=sys.executable) | measured()
     return EndpointProcess.start(
         role,
         command,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from impl.tcpls.paths import Candidate, pair_up
+from impl.tcpls.paths import Candidate, pair_up, without_crossing
 
 
 class TestCandidate:
@@ -54,6 +54,15 @@ class TestPairs:
     def test_no_pair_is_an_error(self) -> None:
         with pytest.raises(ValueError, match=r"no path from 10\.0\.0\.1 to fd00::1: give at least one"):
             pair_up(["10.0.0.1"], ["fd00::1"])
+
+    def test_without_crossing_each_address_has_a_path(self) -> None:
+        pairs = pair_up(["10.0.0.1", "10.0.0.2"], ["10.0.1.1", "10.0.1.2", "10.0.1.3"])
+        assert without_crossing(pairs) == (
+            Candidate("10.0.0.1", "10.0.1.1"),
+            Candidate("10.0.0.2", "10.0.1.2"),
+            Candidate("10.0.0.2", "10.0.1.3"),
+        )
+        assert without_crossing(pair_up([], ["10.0.1.1", "fd00::1"])) == pair_up([], ["10.0.1.1", "fd00::1"])
 
     @given(
         st.lists(st.ip_addresses(v=4), min_size=1, max_size=4, unique=True),
