@@ -119,7 +119,7 @@ class TestSending:
                 link.set_unsent_limit(50_000)
                 sender.go_on(link)
                 assert await read_all(far) == MANY
-                assert sender.writable_told > 3
+                assert sender.writable_told > 0
                 link.close()
 
         run(main())
