@@ -20,8 +20,8 @@ PATHS = ("upper", "lower")
 ELEMENTS = ("netem", "nfqueue")
 ARGUMENTS = (
     "failover_quick", "--endpoint", "mptcp", "--repeat", str(REPEAT), "--attempts", "1", "--no-figures", "--json",
-    "--set", "fault.kind=rst", "--set", "multipath.mode=active", "--set", "fault.at=1500ms",
-    "--set", "workload.bytes=1MiB", "--set", "workload.limit=30s", "--set", "workload.stall_limit=10s",
+    "--set", "fault.kind=rst", "--set", "multipath.mode=active", "--set", "fault.at=2500ms",
+    "--set", "workload.bytes=2MiB", "--set", "workload.limit=30s", "--set", "workload.stall_limit=10s",
     "--set", "expect.gap.at_most=5s", "--set", "expect.recovery.at_most=5s", "--set", "expect.1.term=10s",
 )  # fmt: skip
 NETWORK = ("both.rate=3mbit", "both.delay=40ms", "both.queue={packets = 30}")
