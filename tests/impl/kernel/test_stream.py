@@ -245,7 +245,7 @@ class TestObjects:
 
     @pytest.mark.parametrize("endpoint", TRANSPORTS)
     def test_beside_the_payload(self, endpoint: str, tmp_path: Path) -> None:
-        chosen = setting(tmp_path, testcase="objects", objects=self.OBJECTS, size=16 << 20)
+        chosen = setting(tmp_path, testcase="objects", objects=self.OBJECTS, size=96 << 20)
         result = transfer(endpoint, chosen)
         assert result.client.status == Status.DONE, str(result.client) + str(result.server)
         (done,) = result.of("client", "done")
