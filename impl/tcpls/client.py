@@ -8,8 +8,7 @@ from impl.tcpls.errors import StreamError
 from impl.tcpls.events import TokensReceived
 from impl.tcpls.extensions import TCPLS, check_tcpls
 from impl.tcpls.frames import NewToken, Ping
-from impl.tcpls.joining import JoinMode, Preamble, client_flight, client_hello
-from impl.tcpls.nonces import connection_nonces
+from impl.tcpls.joining import JoinMode, client_flight, client_hello
 from impl.tcpls.outgoing import BATCH
 from impl.tcpls.packing import Packer
 from impl.tcpls.registries import FIRST_CONNECTION
@@ -21,7 +20,6 @@ from impl.tls13.client import Client
 from impl.tls13.config import ClientConfig
 from impl.tls13.events import EncryptedExtensionsReceived, Failed, HandshakeCompleted
 from impl.tls13.events import Event as RecordEvent
-from impl.tls13.keyed import Keyed
 
 _EARLY: Final = -1
 """In place of a record sequence number, for early data."""
@@ -133,26 +131,10 @@ class ClientSession(Session):
         if token is None:
             raise StreamError("the server has given no token that was not used: wait for TokensReceived")
         hello, random = client_hello(self._config, self.settings.join_extension, token.token, mode, now + self._wall)
-        first = self._first.records
-        records = Keyed(
-            replace(self._config, hold=False),
-            self._suite,
-            write_secret=self._keys.secret(client=True),
-            read_secret=self._keys.secret(client=False),
-            client=True,
-            nonces=connection_nonces(token.sequence),
-            max_content=first.max_content,
-            max_received=first.max_received,
-        )
-        connection = Connection(token.sequence, records, ConnectionState.JOINING, self.settings, now)
-        connection.client_random = random
-        connection.preamble = Preamble(client=True)
-        connection.outgoing += hello
+        connection = self._add_joined(token.sequence, self._config, ConnectionState.JOINING, random, hello, now)
         connection.awaits_preamble = mode is JoinMode.APPARENT
         # A Ping asks for a sign that the join has worked; data need not wait for it.
         connection.control.append((Ping().encode(), False))
-        self._add(connection)
-        self._log_join(connection)
         self.trace.event(now, "token_used", {"connection_id": token.sequence, "mode": mode.value})
         return token.sequence
 

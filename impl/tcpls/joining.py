@@ -27,12 +27,18 @@ from impl.tls13.client import Client
 from impl.tls13.config import ClientConfig, ServerConfig
 from impl.tls13.extensions import KeyShareEntry, decode_key_shares, encode_selected_version, encode_server_share
 from impl.tls13.messages import ClientHello, ServerHello
-from impl.tls13.records.format import ALERT_SIZE, HEADER_SIZE, MAX_CIPHERTEXT, OVERHEAD, record_overflow
+from impl.tls13.records.format import (
+    ALERT_SIZE,
+    HEADER_SIZE,
+    MAX_CIPHERTEXT,
+    OVERHEAD,
+    protected_header,
+    record_overflow,
+)
+from impl.tls13.records.writer import RecordWriter
 from impl.tls13.registries import TLS13, AlertDescription, ContentType, ExtensionType, NamedGroup
 
 _RANDOM_SIZE: Final = 32
-_CHANGE_CIPHER_SPEC: Final = bytes((ContentType.CHANGE_CIPHER_SPEC, 3, 3, 0, 1, 1))
-"""The whole record."""
 _CLIENT_FINISHED: Final = 4 + 32
 """A Finished message with SHA-256, which the client's opaque record looks like."""
 _SERVER_FLIGHT: Final = (800, 1800)
@@ -112,8 +118,7 @@ def server_flight(hello: ClientHello, config: ServerConfig, suite: CipherSuite) 
     ).encode()
     low, high = _SERVER_FLIGHT
     size = low + int.from_bytes(config.random(4), "big") % (high - low)
-    header = bytes((ContentType.HANDSHAKE, 3, 3)) + len(answer).to_bytes(2, "big")
-    return header + answer + _opaque_flight(size, config.random)
+    return RecordWriter().write(ContentType.HANDSHAKE, answer) + _opaque_flight(size, config.random)
 
 
 def client_flight(random: Callable[[int], bytes] = os.urandom) -> bytes:
@@ -123,8 +128,8 @@ def client_flight(random: Callable[[int], bytes] = os.urandom) -> bytes:
 
 def _opaque_flight(size: int, random: Callable[[int], bytes]) -> bytes:
     size += OVERHEAD - HEADER_SIZE
-    header = bytes((ContentType.APPLICATION_DATA, 3, 3)) + size.to_bytes(2, "big")
-    return _CHANGE_CIPHER_SPEC + header + random(size)
+    change_cipher_spec = RecordWriter().write(ContentType.CHANGE_CIPHER_SPEC, b"\x01")
+    return change_cipher_spec + protected_header(size) + random(size)
 
 
 class Step(Enum):

@@ -1,6 +1,7 @@
 """How a session begins and ends, and how connections come and go (draft-piraux-tcpls-00, sections 4.2 and 4.4)."""
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import Final
 
 from impl.tcpls.acknowledging import quiet_deadline, tell_elsewhere
@@ -21,7 +22,9 @@ from impl.tcpls.events import (
 )
 from impl.tcpls.frames import Ack, ConnectionReset, Frame, Ping
 from impl.tcpls.incoming import Incoming
+from impl.tcpls.joining import Preamble
 from impl.tcpls.keys import SessionKeys
+from impl.tcpls.nonces import connection_nonces
 from impl.tcpls.outgoing import Outgoing
 from impl.tcpls.registries import FIRST_CONNECTION
 from impl.tcpls.schedulers import make_scheduler
@@ -31,7 +34,9 @@ from impl.tcpls.streams.table import StreamTable
 from impl.tcpls.trace import NO_TRACE, Trace
 from impl.tls13.alerts import TLSError
 from impl.tls13.cipher_suites import CipherSuite
+from impl.tls13.config import Config
 from impl.tls13.events import Failed, HandshakeCompleted
+from impl.tls13.keyed import Keyed
 from impl.tls13.registries import AlertDescription
 
 _CLOSED_KEPT: Final = 8
@@ -104,6 +109,46 @@ class Lifecycle(ABC):
             self._listen(connection)
         self._seen_connections.add(connection.id)
         self._orphaned = None
+        return connection
+
+    def _add_joined(
+        self,
+        connection_id: int,
+        config: Config,
+        state: ConnectionState,
+        client_random: bytes,
+        flight: bytes,
+        now: float,
+    ) -> Connection:
+        """Add a connection that joins: it has the session's keys and nonces of its own (sections 4.2.1 and 4.3).
+
+        Args:
+            connection_id: its number, which is its token's.
+            config: of the session's first connection.
+            state: in which it begins.
+            client_random: of the ClientHello that joins it.
+            flight: what we send on it before our records.
+            now: monotonic seconds.
+
+        """
+        first = self._first.records
+        records = Keyed(
+            replace(config, hold=False),
+            self._suite,
+            write_secret=self._keys.secret(client=self.is_client),
+            read_secret=self._keys.secret(client=not self.is_client),
+            client=self.is_client,
+            nonces=connection_nonces(connection_id),
+            max_content=first.max_content,
+            max_received=first.max_received,
+        )
+        connection = Connection(connection_id, records, state, self.settings, now)
+        connection.client_random = client_random
+        connection.preamble = Preamble(client=self.is_client)
+        connection.outgoing += flight
+        self._add(connection)
+        for line in self._keys.log_join(client_random, connection_id):
+            self._events.append(KeyLogLine(line=line))
         return connection
 
     def _connection(self, connection_id: int) -> Connection:
@@ -249,10 +294,6 @@ class Lifecycle(ABC):
         if suite is None:
             raise StreamError("no cipher suite has been chosen yet")
         return suite
-
-    def _log_join(self, connection: Connection) -> None:
-        for line in self._keys.log_join(connection.client_random, connection.id):
-            self._events.append(KeyLogLine(line=line))
 
     # Beginning and end
 

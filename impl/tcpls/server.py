@@ -8,8 +8,7 @@ from impl.tcpls.errors import protocol_violation
 from impl.tcpls.events import ConnectionJoined
 from impl.tcpls.extensions import TCPLS, check_tcpls
 from impl.tcpls.frames import NewToken
-from impl.tcpls.joining import JoinMode, Preamble, mode_of, server_flight, token_of
-from impl.tcpls.nonces import connection_nonces
+from impl.tcpls.joining import JoinMode, mode_of, server_flight, token_of
 from impl.tcpls.session import Session
 from impl.tcpls.settings import Settings
 from impl.tcpls.tokens import TokenIssuer, TokenRegistry
@@ -18,7 +17,6 @@ from impl.tls13.alerts import TLSError
 from impl.tls13.config import ClientAuthentication, ServerConfig
 from impl.tls13.events import ClientHelloReceived, Failed, HandshakeCompleted
 from impl.tls13.events import Event as RecordEvent
-from impl.tls13.keyed import Keyed
 from impl.tls13.messages import ClientHello
 from impl.tls13.server import Server
 
@@ -87,25 +85,9 @@ class ServerSession(Session):
         """
         self._now = now
         mode = mode_of(hello)
-        first = self._first.records
         flight = server_flight(hello, self._config, self._suite) if mode is JoinMode.APPARENT else b""
-        records = Keyed(
-            replace(self._config, hold=False),
-            self._suite,
-            write_secret=self._keys.secret(client=False),
-            read_secret=self._keys.secret(client=True),
-            client=False,
-            nonces=connection_nonces(connection_id),
-            max_content=first.max_content,
-            max_received=first.max_received,
-        )
         self._issuer.used()
-        connection = Connection(connection_id, records, ConnectionState.OPEN, self.settings, now)
-        connection.client_random = hello.random
-        connection.preamble = Preamble(client=False)
-        connection.outgoing += flight
-        self._add(connection)
-        self._log_join(connection)
+        self._add_joined(connection_id, self._config, ConnectionState.OPEN, hello.random, flight, now)
         self._events.append(ConnectionJoined(connection_id=connection_id))
         self.trace.event(now, "connection_joined", {"connection_id": connection_id, "mode": mode.value})
         return connection_id
