@@ -41,7 +41,6 @@ class Exchange(Lifecycle):
         self, records: Records, settings: Settings, now: float, *, wall: float, trace: Trace = NO_TRACE
     ) -> None:
         super().__init__(records, settings, now, wall=wall, trace=trace)
-        self._more_memory = False
         self._violation: TLSError | None = None
         self._plain = bytearray(_FIRST_BATCH * settings.record_size)
 
@@ -63,20 +62,19 @@ class Exchange(Lifecycle):
         if self.tcpls is not True:
             return size + self._transmit_plain(connection, out, size) if self.started else size
         record_size = min(self.settings.record_size, records.max_content, connection.record_size)
-        if self._more_memory:
-            self._more_memory = False
-            self._plain = bytearray(min(4 * len(self._plain), BATCH * self.settings.record_size))
         packer = Packer(self._plain, record_size, max(1, min(BATCH, most // record_size)))
         for ack in acks_for(connection, self.connections, now):
             packer.frame(ack.encode(), resend=False)
         self._outgoing.fill(connection, packer, now)
         if not packer.used:
             return size
-        if packer.used == len(self._plain) < BATCH * self.settings.record_size:
-            self._more_memory = True
+        full = packer.used == len(self._plain)
         if self.settings.padding is not None:
             packer.pad(self.settings.padding)
-        return size + self._seal(connection, packer, record_size, out, size, now)
+        size += self._seal(connection, packer, record_size, out, size, now)
+        if full and len(self._plain) < BATCH * self.settings.record_size:
+            self._plain = bytearray(min(4 * len(self._plain), BATCH * self.settings.record_size))
+        return size
 
     def _seal(
         self, connection: Connection, packer: Packer, record_size: int, out: bytearray, start: int, now: float

@@ -13,10 +13,8 @@ from impl.tcpls.sockets import Link
 RECEIVED: Final = (2**15, 2**19)
 """The least and the most bytes that are received at a time.
 
-The most are many records, and yet so few that what is made of them, some multiples, stays below what the C library
-gives back to the kernel as soon as it is free: new pages would cost more than decryption.
+The most are many records, whose frames are told together.
 """
-_RECEIVED_AT_ONCE: Final = 1
 _OBSERVED: Final = 0.005
 """Seconds between two looks at what the kernel says about a connection."""
 _CHUNK_TIME: Final = 0.004
@@ -269,9 +267,7 @@ class Driver:
     def readable(self, link: Link) -> None:
         """There is something to receive."""
         attached = self._by_link[link]
-        for _ in range(_RECEIVED_AT_ONCE):
-            if not self._receive(link, attached) or link not in self._by_link:
-                break
+        self._receive(link, attached)
         self.work()
 
     def writable(self, link: Link) -> None:
@@ -291,24 +287,21 @@ class Driver:
 
     # Inside
 
-    def _receive(self, link: Link, attached: Attached) -> bool:
-        """Receive as much as there is room for; whether there may be more."""
+    def _receive(self, link: Link, attached: Attached) -> None:
+        """Receive as much as there is room for, and make more room if that was little."""
         buffer, filled = attached.buffer, attached.filled
         with memoryview(buffer) as view:
             count = link.receive_into(view[filled:])
         if count is None:
-            return False
+            return
         if count == 0:
             link.pause_reading()
             self.core.eof(attached.connection_id, self._loop.time())
-            return False
+            return
         self._take(attached, filled + count)
-        if filled + count < len(buffer):
-            return False
-        if len(buffer) < RECEIVED[1]:
+        if filled + count == len(buffer) < RECEIVED[1]:
             attached.buffer = bytearray(2 * len(buffer))
             attached.buffer[: attached.filled] = buffer[: attached.filled]
-        return not self.core.reading_paused
 
     def _take(self, attached: Attached, end: int) -> None:
         buffer = attached.buffer
