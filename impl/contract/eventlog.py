@@ -8,6 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from impl.contract.setting import EndpointError, Setting
+
 BIN: Final = 10_000_000
 """Width of a bin in ns; bins begin at multiples of it on the monotonic clock."""
 
@@ -96,3 +98,16 @@ class EventLog:
             with self._lock:
                 if self._pending and time.monotonic_ns() // BIN > self._bin:
                     self._flush()
+
+
+def open_events(setting: Setting) -> EventLog:
+    """Open the events file that HARNESS_EVENTS names.
+
+    Raises:
+        EndpointError: it cannot be written.
+
+    """
+    try:
+        return EventLog(setting.events)
+    except OSError as error:
+        raise EndpointError(f"HARNESS_EVENTS: cannot write {setting.events}: {error.strerror}") from None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from impl.contract.setting import TEST_CASES, EndpointError, TestCase
+from impl.contract.setting import TEST_CASES, EndpointError, Setting, TestCase
 
 EXCHANGE: Final = 64
 """Bytes of a request, and of its answer, in the test case ``latency``."""
@@ -65,6 +65,19 @@ class Request:
         return cls(
             testcase=TEST_CASES[case], stream=stream, streams=streams, size=size, token=token, objects=bool(objects)
         )
+
+    def check(self, setting: Setting) -> None:
+        """See that a server was told of what is asked for.
+
+        Raises:
+            EndpointError: it was told of something else.
+
+        """
+        if (self.testcase, self.size, self.streams) != (setting.testcase, setting.bytes, setting.streams):
+            raise EndpointError(
+                f"the client asks for {self.testcase} of {self.size} bytes in {self.streams} streams, "
+                f"the server was told {setting.testcase} of {setting.bytes} bytes in {setting.streams}"
+            )
 
 
 REQUEST_SIZE: Final = _REQUEST.size

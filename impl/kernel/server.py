@@ -127,12 +127,7 @@ class Server:
 
     def _join(self, request: Request) -> _Client:
         setting = self._setting
-        asked = (request.testcase, request.size, request.streams)
-        if asked != (setting.testcase, setting.bytes, setting.streams):
-            raise EndpointError(
-                f"the client asks for {request.testcase} of {request.size} bytes in {request.streams} streams, "
-                f"the server was told {setting.testcase} of {setting.bytes} bytes in {setting.streams}"
-            )
+        request.check(setting)
         if request.objects and setting.objects is None:
             raise EndpointError("the client asks for objects, the server was told of none")
         with self._lock:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import Final
 
-from impl.contract.eventlog import EventLog
+from impl.contract.eventlog import EventLog, open_events
 from impl.contract.setting import UNSUPPORTED, EndpointError, Role, Setting, UnsupportedError, read_setting
 from impl.kernel.client import Client
 from impl.kernel.server import Server
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str], variables: Mapping[str, str]) -> int:
     transport = Transport(options.transport)
     try:
         setting = read_setting(variables, role)
-        with _open_events(setting) as events:
+        with open_events(setting) as events:
             if role == "server":
                 _serve(setting, transport, events)
             else:
@@ -46,13 +46,6 @@ def main(arguments: Sequence[str], variables: Mapping[str, str]) -> int:
         print(f"{role}: {error}", file=sys.stderr, flush=True)
         return UNSUPPORTED if isinstance(error, UnsupportedError) else 1
     return 0
-
-
-def _open_events(setting: Setting) -> EventLog:
-    try:
-        return EventLog(setting.events)
-    except OSError as error:
-        raise EndpointError(f"HARNESS_EVENTS: cannot write {setting.events}: {error.strerror}") from None
 
 
 def _serve(setting: Setting, transport: Transport, events: EventLog) -> None:

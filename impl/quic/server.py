@@ -84,7 +84,9 @@ class _Served:
                 if ended:
                     raise EndpointError(f"stream {stream} ended within its request")
                 return
-            state.request = self._server.checked(Request.decode(bytes(state.head[:REQUEST_SIZE])))
+            request = Request.decode(bytes(state.head[:REQUEST_SIZE]))
+            request.check(self._server.setting)
+            state.request = request
             data = bytes(state.head[REQUEST_SIZE:])
             state.head.clear()
         self._serve(stream, state, state.request, data, ended)
@@ -212,21 +214,6 @@ class Server:
         """Take note that a connection is not called so any more."""
         client.cids.discard(cid)
         self._by_cid.pop(cid, None)
-
-    def checked(self, request: Request) -> Request:
-        """Return a request that is what the server was told of.
-
-        Raises:
-            EndpointError: it is another one.
-
-        """
-        setting = self.setting
-        if (request.testcase, request.size, request.streams) != (setting.testcase, setting.bytes, setting.streams):
-            raise EndpointError(
-                f"the client asks for {request.testcase} of {request.size} bytes in {request.streams} streams, "
-                f"the server was told {setting.testcase} of {setting.bytes} bytes in {setting.streams}"
-            )
-        return request
 
     def send(self, data: bytes, address: Address) -> None:
         """Send a datagram to a client's address."""

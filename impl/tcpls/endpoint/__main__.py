@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 
-from impl.contract.eventlog import EventLog
+from impl.contract.eventlog import EventLog, open_events
 from impl.contract.setting import UNSUPPORTED, EndpointError, Role, Setting, UnsupportedError, read_setting
 from impl.tcpls.endpoint.client import Client
 from impl.tcpls.endpoint.options import Options, read_options
@@ -33,19 +33,12 @@ def main(arguments: Sequence[str], variables: Mapping[str, str]) -> int:
     try:
         setting = read_setting(variables, role)
         options = read_options(parsed, variables, setting)
-        with _open_events(setting) as events:
+        with open_events(setting) as events:
             asyncio.run(_run(role, setting, options, events))
     except EndpointError as error:
         print(f"{role}: {error}", file=sys.stderr, flush=True)
         return UNSUPPORTED if isinstance(error, UnsupportedError) else 1
     return 0
-
-
-def _open_events(setting: Setting) -> EventLog:
-    try:
-        return EventLog(setting.events)
-    except OSError as error:
-        raise EndpointError(f"HARNESS_EVENTS: cannot write {setting.events}: {error.strerror}") from None
 
 
 async def _run(role: Role, setting: Setting, options: Options, events: EventLog) -> None:

@@ -120,7 +120,8 @@ class Server:
             head = b"".join([chunk.data for chunk in chunks])
             if len(head) < REQUEST_SIZE:
                 head += await stream.readexactly(REQUEST_SIZE - len(head))
-            request = self._checked(Request.decode(head))
+            request = Request.decode(head)
+            request.check(self._setting)
             if request.objects or request.testcase == "objects":
                 # The client has chosen the connection: answer on the one where it asked.
                 with contextlib.suppress(StreamError):  # it is gone: on any other, then
@@ -138,15 +139,6 @@ class Server:
             stream.session.abort(str(error))  # or the client would wait for ever
         except SessionOver as error:
             print(f"stream {stream.id}: {error}", file=sys.stderr, flush=True)
-
-    def _checked(self, request: Request) -> Request:
-        setting = self._setting
-        if (request.testcase, request.size, request.streams) != (setting.testcase, setting.bytes, setting.streams):
-            raise EndpointError(
-                f"the client asks for {request.testcase} of {request.size} bytes in {request.streams} streams, "
-                f"the server was told {setting.testcase} of {setting.bytes} bytes in {setting.streams}"
-            )
-        return request
 
     async def _send(self, client: "_Client", stream: Stream, request: Request) -> None:
         begin, end = slice_bounds(request.size, request.streams, request.stream)

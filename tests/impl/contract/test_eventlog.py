@@ -5,8 +5,16 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 from harness.endpoints.events import EventFile
-from impl.contract.eventlog import BIN, EventLog
+from impl.contract.eventlog import BIN, EventLog, open_events
+from impl.contract.setting import EndpointError, Setting, read_setting
+
+
+def setting(events: Path) -> Setting:
+    variables = {"TESTCASE": "download", "CONNECT": "10.0.0.2", "PORT": "4433", "BYTES": "1", "EVENTS": str(events)}
+    return read_setting({f"HARNESS_{name}": value for name, value in variables.items()}, "client")
 
 
 class TestLines:
@@ -33,6 +41,15 @@ class TestLines:
         log.close()
         log.write("listening")
         assert (tmp_path / "events").read_text() == ""
+
+    def test_of_a_setting(self, tmp_path: Path) -> None:
+        with open_events(setting(tmp_path / "events")) as log:
+            log.write("listening")
+        assert (tmp_path / "events").read_text().count("\n") == 1
+
+    def test_a_file_that_cannot_be_written(self, tmp_path: Path) -> None:
+        with pytest.raises(EndpointError, match=r"HARNESS_EVENTS: cannot write .*: No such file or directory"):
+            open_events(setting(tmp_path / "none" / "events"))
 
 
 class TestBins:

@@ -3,12 +3,13 @@
 import hashlib
 import socket
 import threading
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from impl.contract.setting import TEST_CASES, EndpointError, TestCase
+from impl.contract.setting import TEST_CASES, EndpointError, TestCase, read_setting
 from impl.contract.transfer import REQUEST_SIZE, Assembly, PeerClosed, Request, receive_exactly, slice_bounds
 
 
@@ -30,6 +31,16 @@ class TestRequest:
         if data[:4] != b"HKT1":
             with pytest.raises(EndpointError, match="no request"):
                 Request.decode(data)
+
+    def test_check(self) -> None:
+        case = {"TESTCASE": "download", "CONNECT": "10.0.0.2", "PORT": "4433", "EVENTS": "events"}
+        variables = case | {"BYTES": "100", "STREAMS": "2"}
+        told = read_setting({f"HARNESS_{name}": value for name, value in variables.items()}, "client")
+        request = Request(testcase="download", stream=1, streams=2, size=100, token=7)
+        request.check(told)
+        for other in (replace(request, testcase="upload"), replace(request, size=99), replace(request, streams=3)):
+            with pytest.raises(EndpointError, match="the server was told download of 100 bytes in 2"):
+                other.check(told)
 
 
 class TestSlices:
