@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from impl.tcpls.padding import parse_padding
 from impl.tcpls.paths import Policy
 from impl.tcpls.qlog import QlogError, QlogWriter
 from impl.tcpls.settings import Settings
+from impl.tls13.key_log_file import KeyLogFile
 from impl.tls13.records import MAX_PLAINTEXT
 
 
@@ -72,17 +72,11 @@ def key_log(path: Path | None) -> Iterator[Callable[[str], None] | None]:
         yield None
         return
     try:
-        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        file = KeyLogFile(path)
     except OSError as error:
         raise EndpointError(f"SSLKEYLOGFILE: cannot write {path}: {error.strerror}") from None
-    try:
-        yield lambda line: _append(file, line)
-    finally:
-        os.close(file)
-
-
-def _append(file: int, line: str) -> None:
-    os.write(file, f"{line}\n".encode("ascii"))  # in one piece: the other end may write to the same file
+    with contextlib.closing(file):
+        yield file.append
 
 
 def open_trace(folder: Path | None, role: Role, number: int) -> QlogWriter | None:

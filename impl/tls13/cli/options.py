@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +13,7 @@ from impl.tls13.certificates.credentials import Credentials
 from impl.tls13.cipher_suites import CIPHER_SUITES, CipherSuite, suite_by_name
 from impl.tls13.cli.errors import explain, usage
 from impl.tls13.key_exchange import supported_groups
+from impl.tls13.key_log_file import KeyLogFile
 from impl.tls13.registries import NamedGroup
 
 KEY_LOG_VARIABLE = "SSLKEYLOGFILE"
@@ -110,15 +111,9 @@ def key_log(path: Path | None = None) -> Iterator[Callable[[str], None] | None]:
         yield None
         return
     try:
-        file = os.open(name, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        file = KeyLogFile(name)
     except OSError as error:
         place = KEY_LOG_VARIABLE if path is None else "--key-log"
         raise usage(f"{place}: {name}: {explain(error)}") from None
-
-    def append(line: str) -> None:
-        os.write(file, f"{line}\n".encode("ascii"))  # in one call: other programs may write to the same file
-
-    try:
-        yield append
-    finally:
-        os.close(file)
+    with closing(file):
+        yield file.append
