@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any, Final, Self, TypeVar
 
+from impl.tcpls.api.changes import Changes
 from impl.tcpls.api.driver import Driver, Workspace
 from impl.tcpls.api.stream import Stream
 from impl.tcpls.errors import SessionOver
@@ -99,7 +100,7 @@ class Session:
         self._draining: Counter[Stream] = Counter()
         self._incoming: deque[Stream] = deque()
         self._events: deque[Event] = deque(maxlen=_EVENTS_KEPT)
-        self._wakers: set[asyncio.Future[None]] = set()
+        self._changes = Changes()
         self._pings: dict[int, deque[asyncio.Future[float]]] = {}
 
     def __repr__(self) -> str:
@@ -141,7 +142,7 @@ class Session:
         while not self._incoming:
             if self.core.ended is not None:
                 raise SessionOver(self.core.ended.reason)
-            await self._sleep()
+            await self._changes.wait()
         return self._incoming.popleft()
 
     def __aiter__(self) -> Self:
@@ -239,7 +240,7 @@ class Session:
                 yield self._events.popleft()
             if self.core.ended is not None:
                 return
-            await self._sleep()
+            await self._changes.wait()
 
     def close(self) -> None:
         """End the session once everything is sent and acknowledged (section 4.4)."""
@@ -264,12 +265,12 @@ class Session:
         while self.started is None and not (or_early_data and self._incoming):
             if self.core.ended is not None:
                 raise SessionOver(self.core.ended.reason)
-            await self._sleep()
+            await self._changes.wait()
 
     async def wait_closed(self) -> SessionEnded:
         """Wait until the session is over, and say how it ended."""
         while self.core.ended is None:
-            await self._sleep()
+            await self._changes.wait()
         return self.core.ended
 
     async def wait_disconnected(self, limit: float = 1.0) -> None:
@@ -360,7 +361,7 @@ class Session:
             self._take_one(event)
             self._events.append(event)
             self._call(self._hooks.on_event, event)
-        self._wake()
+        self._changes.tell()
 
     def _take_one(self, event: Event) -> None:
         if isinstance(event, StreamOpened):
@@ -395,16 +396,3 @@ class Session:
             asyncio.get_running_loop().call_exception_handler(
                 {"message": f"a hook of {self!r} has failed", "exception": error}
             )
-
-    def _wake(self) -> None:
-        for waker in self._wakers:
-            if not waker.done():
-                waker.set_result(None)
-
-    async def _sleep(self) -> None:
-        waker = asyncio.get_running_loop().create_future()
-        self._wakers.add(waker)
-        try:
-            await waker
-        finally:
-            self._wakers.discard(waker)

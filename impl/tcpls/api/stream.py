@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
+from impl.tcpls.api.changes import Changes
 from impl.tcpls.errors import SessionOver
 from impl.tcpls.streams.receiving import Chunk
 
@@ -27,7 +28,7 @@ class Stream:
         self.id = stream_id
         self.session = session
         self._buffer = bytearray()
-        self._wakers: set[asyncio.Future[None]] = set()
+        self._changes = Changes()
         self._dropped = False
         self._acknowledged = False
 
@@ -212,9 +213,7 @@ class Stream:
     def wake(self, *, acknowledged: bool = False) -> None:
         """Something has changed."""
         self._acknowledged |= acknowledged
-        for waker in self._wakers:
-            if not waker.done():
-                waker.set_result(None)
+        self._changes.tell()
 
     # Inside
 
@@ -247,9 +246,4 @@ class Stream:
 
     async def sleep(self) -> None:
         """Wait for the next change."""
-        waker = asyncio.get_running_loop().create_future()
-        self._wakers.add(waker)
-        try:
-            await waker
-        finally:
-            self._wakers.discard(waker)
+        await self._changes.wait()
